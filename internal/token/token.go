@@ -64,6 +64,9 @@ type Record struct {
 	// Rotation is what this server's refresh answers have shown so far.
 	Rotation Rotation
 
+	// Notified is the last generation that the token's hook has run for.
+	Notified uint64
+
 	// Cold marks a generation that was obtained while no token was valid, as at
 	// a first start or after an outage. Many tokens are then born together, so
 	// their next refresh is spread wider.
