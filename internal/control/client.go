@@ -43,13 +43,15 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // name is given.
 func (c *Client) Status(ctx context.Context, names ...string) (Status, error) {
 	var s Status
-	return s, c.quick(ctx, http.MethodGet, pathStatus, url.Values{"token": names}, &s)
+	err := c.quick(ctx, http.MethodGet, pathStatus, url.Values{"token": names}, &s)
+	return s, err
 }
 
 // Names returns the names of all tokens, in order.
 func (c *Client) Names(ctx context.Context) ([]string, error) {
 	var names []string
-	return names, c.quick(ctx, http.MethodGet, pathNames, nil, &names)
+	err := c.quick(ctx, http.MethodGet, pathNames, nil, &names)
+	return names, err
 }
 
 // Token returns the current access token of name; see [Daemon].
@@ -88,7 +90,8 @@ func (c *Client) Reload(ctx context.Context) error {
 // Fingerprints describes the running configuration; see [Daemon].
 func (c *Client) Fingerprints(ctx context.Context) (Fingerprints, error) {
 	var f Fingerprints
-	return f, c.quick(ctx, http.MethodGet, pathFingerprints, nil, &f)
+	err := c.quick(ctx, http.MethodGet, pathFingerprints, nil, &f)
+	return f, err
 }
 
 func named(path, name string) string {
