@@ -50,7 +50,7 @@ func (g *guarded) Accept() (net.Conn, error) {
 func (g *guarded) refusal(c *net.UnixConn) error {
 	peer, err := peerOf(c)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errForbidden, err)
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	if err := g.policy.check(peer); err != nil {
 		g.logger.Warn("connection to the control socket refused", "pid", peer.PID, "uid", peer.UID, "gid", peer.GID, "error", err)

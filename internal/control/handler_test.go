@@ -24,7 +24,7 @@ func (open) Token(context.Context, string, time.Duration) (token.Token, error) {
 }
 
 func TestHandlerRefuses(t *testing.T) {
-	refused := fmt.Errorf("user 7 is %w", errForbidden)
+	refused := fmt.Errorf("user 7 is %w", ErrForbidden)
 	for name, c := range map[string]struct {
 		refusal error
 		method  string

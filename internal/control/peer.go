@@ -53,17 +53,17 @@ func (p policy) check(peer Peer) error {
 		return nil
 	}
 	if p.gid == nil {
-		return fmt.Errorf("user %d is %w to use the control socket: only user %d and root are; set control.group to let a group in", peer.UID, errForbidden, p.uid)
+		return fmt.Errorf("user %d is %w to use the control socket: only user %d and root are; set control.group to let a group in", peer.UID, ErrForbidden, p.uid)
 	}
 	if peer.GID == *p.gid {
 		return nil
 	}
 	groups, err := p.groupsOf(peer.UID)
 	if err != nil {
-		return fmt.Errorf("user %d is %w to use the control socket: %w", peer.UID, errForbidden, err)
+		return fmt.Errorf("user %d is %w to use the control socket: %w", peer.UID, ErrForbidden, err)
 	}
 	if !slices.Contains(groups, *p.gid) {
-		return fmt.Errorf("user %d is %w to use the control socket: it is not in group %d, which control.group names", peer.UID, errForbidden, *p.gid)
+		return fmt.Errorf("user %d is %w to use the control socket: it is not in group %d, which control.group names", peer.UID, ErrForbidden, *p.gid)
 	}
 	return nil
 }

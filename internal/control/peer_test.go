@@ -40,7 +40,7 @@ func TestPolicyLetsInOwnerRootAndGroupAlone(t *testing.T) {
 			if (err != nil) != c.refused {
 				t.Fatalf("check = %v, want a refusal: %v", err, c.refused)
 			}
-			if err != nil && !errors.Is(err, errForbidden) {
+			if err != nil && !errors.Is(err, ErrForbidden) {
 				t.Errorf("%v is no refusal", err)
 			}
 		})

@@ -132,5 +132,5 @@ func withRefusal(ctx context.Context, c net.Conn) context.Context {
 	} else if ok {
 		return context.WithValue(ctx, refusalKey{}, guarded.refusal)
 	}
-	return context.WithValue(ctx, refusalKey{}, fmt.Errorf("%w: the peer is unknown", errForbidden))
+	return context.WithValue(ctx, refusalKey{}, fmt.Errorf("%w: the peer is unknown", ErrForbidden))
 }

@@ -90,11 +90,12 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// errForbidden and errBadRequest are refusals of the server itself.
-var (
-	errForbidden  = errors.New("not allowed")
-	errBadRequest = errors.New("bad request")
-)
+// ErrForbidden refuses a peer: it is neither the daemon's user nor root nor in
+// the configured group.
+var ErrForbidden = errors.New("not allowed")
+
+// errBadRequest refuses what no client of ours sends.
+var errBadRequest = errors.New("bad request")
 
 type kind struct {
 	err    error
@@ -109,7 +110,7 @@ func kinds() []kind {
 		{ErrTooShort, CodeTooShort, http.StatusConflict},
 		{ErrNotReady, CodeNotReady, http.StatusConflict},
 		{ErrStopping, CodeStopping, http.StatusServiceUnavailable},
-		{errForbidden, CodeForbidden, http.StatusForbidden},
+		{ErrForbidden, CodeForbidden, http.StatusForbidden},
 		{errBadRequest, CodeBadRequest, http.StatusBadRequest},
 	}
 }
