@@ -1,0 +1,107 @@
+package endpoint
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+const withheld = "[redacted]"
+
+// clean makes a server's words fit for a log and a terminal: without any of the
+// hidden strings, without what steers a terminal, and at most max bytes long.
+func clean(s string, hidden []string, max int) string {
+	for _, secret := range hidden {
+		s = redact(s, secret)
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		part := s[:size]
+		switch {
+		case r == utf8.RuneError && size == 1:
+			part = fmt.Sprintf(`\x%02x`, s[0])
+		case !strconv.IsPrint(r):
+			part = strings.Trim(strconv.QuoteRuneToASCII(r), "'")
+		}
+		if b.Len()+len(part) > max {
+			break
+		}
+		b.WriteString(part)
+		s = s[size:]
+	}
+	return b.String()
+}
+
+// redact takes secret out of s. What is short goes only where it stands alone,
+// or the user name "op" would take "operator" with it. When s holds the secret
+// in another coding, which parts of it to take out is guesswork, and all of it
+// goes.
+func redact(s, secret string) string {
+	switch {
+	case secret == "":
+		return s
+	case len(secret) < 4:
+		return redactWord(s, secret)
+	}
+	s = strings.ReplaceAll(s, secret, withheld)
+	plain := s
+	for range 2 { // a URL within a URL
+		unescaped, err := url.QueryUnescape(plain)
+		if err != nil {
+			unescaped = looseUnescape(plain)
+		}
+		plain = unescaped
+		if strings.Contains(plain, secret) {
+			return withheld
+		}
+	}
+	for _, coding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if strings.Contains(s, coding.EncodeToString([]byte(secret))) {
+			return withheld
+		}
+	}
+	return s
+}
+
+func redactWord(s, word string) string {
+	var b strings.Builder
+	for {
+		i := strings.Index(s, word)
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		end := i + len(word)
+		b.WriteString(s[:i])
+		if i > 0 && wordByte(s[i-1]) || end < len(s) && wordByte(s[end]) {
+			b.WriteString(word)
+		} else {
+			b.WriteString(withheld)
+		}
+		s = s[end:]
+	}
+}
+
+func wordByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c >= utf8.RuneSelf
+}
+
+// looseUnescape takes percent escapes where they are right, and leaves the rest.
+func looseUnescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
