@@ -1,0 +1,322 @@
+package file
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+)
+
+// The layout of bbolt's file, version 2, in the machine's byte order.
+const (
+	magic       = 0xED0CDAED
+	layout      = 2
+	pageHeader  = 16 // id 8, flags 2, count 2, overflow 4
+	elementSize = 16
+	metaSize    = 64
+	metaPages   = 2
+
+	flagBranch   = 0x01
+	flagLeaf     = 0x02
+	flagMeta     = 0x04
+	flagFreelist = 0x10
+
+	elementIsBucket = 0x01
+	bucketHeader    = 16 // root page 8, sequence 8
+	noFreelist      = ^uint64(0)
+	manyIDs         = 0xFFFF // then the true count is the first element
+
+	maxDepth    = 16
+	minPageSize = 1 << 10
+	maxPageSize = 1 << 16
+)
+
+// native is the byte order that bbolt writes in.
+var native = binary.NativeEndian
+
+// meta is what bbolt keeps twice: where the newest tree begins.
+type meta struct {
+	pageSize int64
+	root     uint64
+	freelist uint64
+	pages    uint64 // the first page id that was never used
+	tx       uint64
+}
+
+// use says what a page was found to be.
+type use uint8
+
+const (
+	unknown use = iota
+	inTree
+	isFree
+	isFreelist
+)
+
+// image is a database file that is read, page by page, without being mapped and
+// without being believed.
+type image struct {
+	r        io.ReaderAt
+	size     int64
+	pageSize int64
+	metas    []meta // the valid ones, newest first
+	uses     []use  // by page id
+}
+
+func readImage(r io.ReaderAt, size int64) *image {
+	m := &image{r: r, size: size}
+	for _, pageSize := range [...]int64{4096, 8192, 16384, 32768, 65536, 2048, 1024} {
+		m.pageSize = pageSize
+		m.metas = nil
+		for id := range int64(metaPages) {
+			if found, ok := m.readMeta(id); ok {
+				m.metas = append(m.metas, found)
+			}
+		}
+		if len(m.metas) > 0 {
+			break
+		}
+	}
+	if len(m.metas) == 0 {
+		m.pageSize = 4096
+	}
+	if len(m.metas) == 2 && m.metas[1].tx > m.metas[0].tx {
+		m.metas[0], m.metas[1] = m.metas[1], m.metas[0]
+	}
+	return m
+}
+
+func (m *image) readMeta(id int64) (meta, bool) {
+	b := make([]byte, pageHeader+metaSize)
+	if _, err := m.r.ReadAt(b, id*m.pageSize); err != nil {
+		return meta{}, false
+	}
+	if native.Uint64(b) != uint64(id) || native.Uint16(b[8:]) != flagMeta {
+		return meta{}, false
+	}
+	b = b[pageHeader:]
+	h := fnv.New64a()
+	h.Write(b[:metaSize-8])
+	if native.Uint32(b) != magic || native.Uint32(b[4:]) != layout ||
+		int64(native.Uint32(b[8:])) != m.pageSize || native.Uint64(b[metaSize-8:]) != h.Sum64() {
+		return meta{}, false
+	}
+	return meta{
+		pageSize: m.pageSize,
+		root:     native.Uint64(b[16:]),
+		freelist: native.Uint64(b[32:]),
+		pages:    native.Uint64(b[40:]),
+		tx:       native.Uint64(b[48:]),
+	}, true
+}
+
+// visit receives one entry of a bucket; its arguments are not kept.
+type visit func(bucket string, key, value []byte)
+
+// verify reports the first thing that is wrong with the database: that every
+// page is reached exactly once, or free, or the list of the free ones; that
+// keys ascend; that nothing points outside. It trusts no number it reads.
+func (m *image) verify() error {
+	if len(m.metas) < metaPages {
+		return errors.New("a meta page is damaged")
+	}
+	newest := m.metas[0]
+	if err := m.begin(newest.pages); err != nil {
+		return err
+	}
+	if err := m.readFreelist(newest.freelist); err != nil {
+		return err
+	}
+	if err := m.walk(newest.root, func(string, []byte, []byte) {}); err != nil {
+		return err
+	}
+	for id, u := range m.uses {
+		if u == unknown {
+			return fmt.Errorf("page %d is neither used nor free", id)
+		}
+	}
+	return nil
+}
+
+// begin forgets what pages were found to be.
+func (m *image) begin(pages uint64) error {
+	if pages < metaPages+2 || int64(pages) < 0 || int64(pages) > m.size/m.pageSize {
+		return fmt.Errorf("%d pages in a file of %d bytes", pages, m.size)
+	}
+	m.uses = make([]use, pages)
+	m.uses[0], m.uses[1] = inTree, inTree
+	return nil
+}
+
+func (m *image) mark(id, n uint64, u use) error {
+	if id < metaPages || n == 0 || id > uint64(len(m.uses)) || n > uint64(len(m.uses))-id {
+		return fmt.Errorf("page %d is outside the file", id)
+	}
+	for i := id; i < id+n; i++ {
+		if m.uses[i] != unknown {
+			return fmt.Errorf("page %d is used twice", i)
+		}
+		m.uses[i] = u
+	}
+	return nil
+}
+
+// page reads a page with its overflow and claims it.
+func (m *image) page(id uint64, u use) ([]byte, error) {
+	if id < metaPages || id >= uint64(len(m.uses)) {
+		return nil, fmt.Errorf("page %d is outside the file", id)
+	}
+	head := make([]byte, pageHeader)
+	if _, err := m.r.ReadAt(head, int64(id)*m.pageSize); err != nil {
+		return nil, fmt.Errorf("reading page %d: %w", id, err)
+	}
+	if native.Uint64(head) != id {
+		return nil, fmt.Errorf("page %d calls itself %d", id, native.Uint64(head))
+	}
+	n := uint64(native.Uint32(head[12:])) + 1
+	if err := m.mark(id, n, u); err != nil {
+		return nil, err
+	}
+	b := make([]byte, int64(n)*m.pageSize)
+	if _, err := m.r.ReadAt(b, int64(id)*m.pageSize); err != nil {
+		return nil, fmt.Errorf("reading page %d: %w", id, err)
+	}
+	return b, nil
+}
+
+func (m *image) readFreelist(id uint64) error {
+	if id == noFreelist {
+		return errors.New("the list of free pages is missing")
+	}
+	b, err := m.page(id, isFreelist)
+	if err != nil {
+		return err
+	}
+	if native.Uint16(b[8:]) != flagFreelist {
+		return fmt.Errorf("page %d is no list of free pages", id)
+	}
+	count, ids := uint64(native.Uint16(b[10:])), b[pageHeader:]
+	if count == manyIDs {
+		count, ids = native.Uint64(ids), ids[8:]
+	}
+	if count > uint64(len(ids)/8) {
+		return fmt.Errorf("page %d lists more pages than it has room for", id)
+	}
+	for i := range count {
+		if err := m.mark(native.Uint64(ids[8*i:]), 1, isFree); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walk visits every entry of every bucket below root. It goes on after a fault,
+// leaving out what is behind it, and returns the faults joined.
+func (m *image) walk(root uint64, v visit) error {
+	var faults faults
+	m.walkPage(root, 0, bounds{}, &faults, func(e element) {
+		if e.flags != elementIsBucket || len(e.value) < bucketHeader {
+			faults.add(fmt.Errorf("%q is no bucket", e.key))
+			return
+		}
+		name := string(e.key)
+		entry := func(e element) {
+			if e.flags != 0 {
+				faults.add(fmt.Errorf("unexpected kind %d of entry in %q", e.flags, name))
+				return
+			}
+			v(name, e.key, e.value)
+		}
+		if id := native.Uint64(e.value); id != 0 {
+			m.walkPage(id, 0, bounds{}, &faults, entry)
+			return
+		}
+		m.walkInline(e.value[bucketHeader:], &faults, entry)
+	})
+	return faults.err()
+}
+
+// walkInline visits a bucket so small that it lies within its parent's page.
+func (m *image) walkInline(b []byte, faults *faults, v func(element)) {
+	p, err := parsePage(b)
+	if err == nil && p.branch {
+		err = errors.New("a branch page within a page")
+	}
+	if err != nil {
+		faults.add(err)
+		return
+	}
+	for _, e := range p.elements {
+		v(e)
+	}
+}
+
+// bounds are the keys that a page may hold: from low, which is its first, to
+// below high. nil is no bound.
+type bounds struct{ low, high []byte }
+
+func (m *image) walkPage(id uint64, depth int, within bounds, faults *faults, v func(element)) {
+	b, err := m.page(id, inTree)
+	if err != nil {
+		faults.add(err)
+		return
+	}
+	p, err := parsePage(b)
+	if err == nil {
+		err = p.check(depth, within)
+	}
+	if err != nil {
+		faults.add(fmt.Errorf("page %d: %w", id, err))
+		return
+	}
+	for i, e := range p.elements {
+		if !p.branch {
+			v(e)
+			continue
+		}
+		child := bounds{low: e.key, high: within.high}
+		if i+1 < len(p.elements) {
+			child.high = p.elements[i+1].key
+		}
+		m.walkPage(e.child, depth+1, child, faults, v)
+	}
+}
+
+func (p *page) check(depth int, within bounds) error {
+	switch {
+	case depth > maxDepth:
+		return errors.New("too deep a tree")
+	case len(p.elements) == 0:
+		if depth > 0 || p.branch {
+			return errors.New("empty")
+		}
+		return nil
+	case within.low != nil && !bytes.Equal(p.elements[0].key, within.low),
+		within.high != nil && bytes.Compare(p.elements[len(p.elements)-1].key, within.high) >= 0:
+		return errors.New("keys of another page")
+	}
+	return nil
+}
+
+// faults keeps the first few.
+type faults struct {
+	errs []error
+	more int
+}
+
+func (f *faults) add(err error) {
+	if len(f.errs) < 3 {
+		f.errs = append(f.errs, err)
+		return
+	}
+	f.more++
+}
+
+func (f *faults) err() error {
+	if f.more > 0 {
+		return errors.Join(append(f.errs, fmt.Errorf("and %d more faults", f.more))...)
+	}
+	return errors.Join(f.errs...)
+}
