@@ -30,6 +30,7 @@ type Status struct {
 	Refreshes   uint64       `json:"refreshes"`   // answered refreshes since the start
 	Logins      uint64       `json:"logins"`      // answered logins since the start
 	Failures    int          `json:"failures"`    // failed attempts since the last success
+	Attempts    uint64       `json:"attempts"`    // token requests since the start, whatever became of them
 	LastSuccess time.Time    `json:"last_success,omitzero"`
 	LastError   *Problem     `json:"last_error,omitempty"`
 	Sinks       []SinkStatus `json:"sinks"`

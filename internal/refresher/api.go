@@ -1,0 +1,191 @@
+package refresher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+var (
+	// ErrUnknown says that no such token is configured.
+	ErrUnknown = errors.New("no such token")
+	// ErrNone says that the token has no valid access token.
+	ErrNone = errors.New("no valid access token")
+	// ErrHuman says that only a person can obtain the next token.
+	ErrHuman = errors.New("a new refresh token must be put into the configuration")
+)
+
+// Current returns the current generation, valid or not, and [ErrUnknown] for a
+// name that is not configured.
+func (r *Refresher) Current(name string) (token.Token, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries[name]
+	if e == nil {
+		return token.Token{}, fmt.Errorf("%w: %q", ErrUnknown, name)
+	}
+	return e.rec.Token, nil
+}
+
+// Refresh asks for an attempt now, a login when login is set, and waits for how
+// it ends. An attempt that is on the road already is waited for instead, unless
+// it is a refresh and a login is asked for.
+func (r *Refresher) Refresh(ctx context.Context, name string, login bool) error {
+	r.mu.Lock()
+	e := r.entries[name]
+	if e == nil || e.retired {
+		r.mu.Unlock()
+		return fmt.Errorf("%w: %q", ErrUnknown, name)
+	}
+	if e.needsHuman() && (login || e.dead) {
+		r.mu.Unlock()
+		return fmt.Errorf("token %q: %w", name, ErrHuman)
+	}
+	done := make(chan error, 1)
+	e.waiters = append(e.waiters, done)
+	e.wantLogin = e.wantLogin || login
+	if e.busy {
+		e.urgent = login
+	} else if e.place == 0 {
+		r.set(&e.next, r.now())
+	}
+	r.mu.Unlock()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// answerWaiters tells those who asked for an attempt how it ended.
+func (r *Refresher) answerWaiters(e *entry, err error) {
+	if e.urgent { // they wait for the login that follows
+		return
+	}
+	for _, w := range e.waiters {
+		w <- err
+	}
+	e.waiters = nil
+}
+
+// Ready tells whether a token has at least minTTL left and every sink of it
+// holds it. When it does not, err says why.
+func (r *Refresher) ready(name string, minTTL time.Duration) error {
+	e := r.entries[name]
+	if e == nil {
+		return fmt.Errorf("%w: %q", ErrUnknown, name)
+	}
+	now := r.now()
+	if !e.rec.Valid(now) || e.rec.ExpiresAt.Sub(now) < minTTL {
+		return fmt.Errorf("token %q: %w", name, cmp.Or(e.lastError(), ErrNone))
+	}
+	for _, d := range e.deliveries {
+		if d.held != e.rec.Token {
+			return fmt.Errorf("token %q: sink %s %s does not hold it yet%s", name, d.spec.Kind, d.spec.Target, because(d.problem))
+		}
+	}
+	return nil
+}
+
+func because(p *token.Problem) string {
+	if p == nil {
+		return ""
+	}
+	return ": " + p.Message
+}
+
+func (e *entry) lastError() error {
+	if e.problem == nil {
+		return nil
+	}
+	return errors.New(e.problem.Message)
+}
+
+// Wait returns once each of the tokens, or all when names is empty, has at least
+// minTTL left and is held by its sinks. A token with too little left is
+// refreshed for it, once per generation. When ctx ends first, the error says what
+// is missing.
+func (r *Refresher) Wait(ctx context.Context, names []string, minTTL time.Duration) error {
+	r.mu.Lock()
+	r.watched++
+	defer func() {
+		r.mu.Lock()
+		r.watched--
+		r.mu.Unlock()
+	}()
+	asked := map[string]uint64{}
+	for {
+		err := r.missing(names, minTTL, asked)
+		changed := r.changed
+		r.mu.Unlock()
+		if err == nil || errors.Is(err, ErrUnknown) {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return err
+		}
+		r.mu.Lock()
+	}
+}
+
+// missing returns what is not ready, and asks for a refresh of tokens that are
+// valid, but not for long enough.
+func (r *Refresher) missing(names []string, minTTL time.Duration, asked map[string]uint64) error {
+	if len(names) == 0 {
+		for name := range r.entries {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+	}
+	var errs []error
+	for _, name := range names {
+		err := r.ready(name, minTTL)
+		if err == nil {
+			continue
+		}
+		errs = append(errs, err)
+		if e := r.entries[name]; e != nil && !e.rec.AccessToken.IsEmpty() && !e.busy && e.failures == 0 && !e.dead &&
+			e.rec.ExpiresAt.Sub(r.now()) < minTTL && asked[name] <= e.rec.Generation {
+			asked[name] = e.rec.Generation + 1
+			r.set(&e.next, earliest(e.next.at, latest(r.now(), e.floor)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Names returns the names of all tokens, sorted.
+func (r *Refresher) Names() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	names := make([]string, 0, len(r.entries))
+	for name := range r.entries {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Alive returns when the scheduler's loop answers, and ctx's cause when it does
+// not answer in time.
+func (r *Refresher) Alive(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		r.mu.Lock()
+		r.mu.Unlock() //nolint:staticcheck // taking it is the question
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,156 @@
+package refresher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// commit persists the new generation, then publishes it. When the disk fails
+// between the two, the answer is all there is: it is kept in memory, published,
+// and saved again until that succeeds.
+func (r *Refresher) commit(e *entry, t *try) {
+	odd := t.answer.Oddities
+	r.renew(t)
+	r.persist(e, t)
+
+	r.mu.Lock()
+	now := r.now()
+	e.rec = t.rec
+	e.rec.Notified = max(e.rec.Notified, e.hook.ran)
+	e.failures, e.problem, e.fruitful = 0, nil, now
+	e.replayable, e.lateReplay, e.dead = false, false, false
+	e.stale = arrivedStale(e.stale, t)
+	ev := Event{Kind: Refreshed, At: now, Planned: e.planned, Took: t.read.Sub(t.started)}
+	if t.kind == login {
+		ev.Kind = LoggedIn
+		e.logins++
+	} else {
+		e.refreshes++
+	}
+	t.lane.answered(now)
+	for _, d := range e.deliveries {
+		d.answered = t.read
+		r.deliver(d)
+	}
+	r.settled(e)
+	r.release(e, t, r.regular(e, t, now))
+	ev.Token, ev.Provider, ev.Generation = t.spec.Name, t.spec.Provider, t.rec.Generation
+	ev.ExpiresAt, ev.Next = t.rec.ExpiresAt, e.next.at
+	r.answerWaiters(e, nil)
+	r.mu.Unlock()
+
+	r.emit(ev)
+	for _, o := range odd {
+		r.emit(Event{Kind: Odd, Token: t.spec.Name, Provider: t.spec.Provider, Generation: t.rec.Generation, Detail: o})
+	}
+}
+
+// renew turns the record into the next generation.
+func (r *Refresher) renew(t *try) {
+	a, rec := t.answer, &t.rec
+	if !a.AccessToken.Equal(rec.AccessToken) {
+		rec.Generation++
+	}
+	rec.AccessToken, rec.TokenType, rec.Scope = a.AccessToken, a.TokenType, a.Scope
+	rec.IssuedAt, rec.ExpiresAt = a.IssuedAt.Round(0), a.ExpiresAt.Round(0)
+	rec.Cold = !t.live
+	rec.Binding = t.spec.Binding
+	rec.Intent = nil
+	if t.kind == refresh {
+		rec.Rotation = rotation(rec.RefreshToken, a.RefreshToken)
+	}
+	switch {
+	case !a.RefreshToken.IsEmpty():
+		rec.RefreshToken = a.RefreshToken
+	case t.kind == login:
+		rec.RefreshToken = token.Secret{} // the old one belongs to another family
+	}
+}
+
+func rotation(old, fresh token.Secret) token.Rotation {
+	if fresh.IsEmpty() || fresh.Equal(old) {
+		return token.RotationNone
+	}
+	return token.RotationSeen
+}
+
+// salvage keeps the refresh token of an answer whose access token is unusable.
+func (r *Refresher) salvage(e *entry, t *try) {
+	t.rec.RefreshToken, t.rec.Intent, t.rec.Binding = t.answer.RefreshToken, nil, t.spec.Binding
+	t.rec.Rotation = token.RotationSeen
+	r.persist(e, t)
+	r.emit(Event{Kind: Salvaged, Token: t.spec.Name, Provider: t.spec.Provider, Err: t.err})
+}
+
+// persist saves the attempt's record, detached from any shutdown.
+func (r *Refresher) persist(e *entry, t *try) {
+	err := r.store.Save(context.Background(), t.spec.Name, t.rec)
+	r.mu.Lock()
+	e.unsaved = err != nil
+	if err != nil && !errors.Is(err, token.ErrFenced) {
+		e.save.failures = 1
+		r.set(&e.save.alarm, r.now().Add(retryFirst))
+	}
+	r.mu.Unlock()
+	if err != nil {
+		r.emit(Event{Kind: StateFailed, Token: t.spec.Name, Generation: t.rec.Generation, Err: err})
+	}
+}
+
+// regular is the instant of the next attempt after a success.
+func (r *Refresher) regular(e *entry, t *try, now time.Time) time.Time {
+	at, wantLogin := e.plan(now)
+	e.wantLogin = wantLogin
+	interval := t.spec.Policy.Schedule.MinInterval
+	if e.stale > 0 {
+		// The issuer hands out what has already expired: ask ever less often.
+		interval = max(interval, doubled(interval, 10*time.Minute, e.stale-1))
+	}
+	e.floor = latest(e.floor, t.started).Add(interval)
+	return latest(at, e.floor)
+}
+
+// arrivedStale counts generations in a row that had expired on arrival.
+func arrivedStale(n int, t *try) int {
+	if t.rec.ExpiresAt.After(t.read) {
+		return 0
+	}
+	return n + 1
+}
+
+// saver saves a record again that the store did not take.
+type saver struct {
+	entry    *entry
+	alarm    alarm
+	failures int
+}
+
+func (s *saver) wake(r *Refresher, _ time.Time) {
+	if s.entry.unsaved && !s.entry.busy && !r.draining {
+		r.jobs.Go(func() { r.saveAgain(s.entry) })
+	}
+}
+
+func (r *Refresher) saveAgain(e *entry) {
+	r.mu.Lock()
+	if e.busy || !e.unsaved {
+		r.mu.Unlock()
+		return // the attempt on the road saves all of it
+	}
+	rec, name := e.rec, e.spec.Name
+	r.mu.Unlock()
+	err := r.store.Save(context.Background(), name, rec)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.busy || e.rec != rec {
+		return
+	}
+	e.unsaved = err != nil
+	if err != nil {
+		e.save.failures++
+		r.set(&e.save.alarm, r.now().Add(doubled(retryFirst, retryLast, e.save.failures)))
+	}
+}

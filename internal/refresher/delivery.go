@@ -1,0 +1,240 @@
+package refresher
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+const (
+	sinkRetryFirst = 500 * time.Millisecond
+	sinkRetryLast  = 20 * time.Second // a sink has converged within half a minute of its cause being gone
+	// Repairs are free until there have been this many within fightSpan; then
+	// somebody else owns the place too, and repairs wait ever longer.
+	fightRepairs = 3
+	fightSpan    = 30 * time.Second
+	fightLast    = 5 * time.Minute
+)
+
+// delivery is a sink's mailbox: one slot, the latest generation wins. Its retries
+// are its own.
+type delivery struct {
+	entry    *entry
+	spec     SinkSpec
+	held     token.Token // what the sink is known to hold; the zero Token for nothing
+	written  time.Time
+	answered time.Time // when the answer that it waits for was read
+	queued   bool
+	running  bool
+	again    bool // asked for while running
+	drifted  bool // somebody else may have changed the sink
+	gone     bool // no longer configured
+	failures int
+	repairs  uint64
+	fights   int // repairs in a row that came too soon
+	repaired time.Time
+	problem  *token.Problem
+	retry    alarm
+	unwatch  func()
+	removal  Remover // to run once the write under way has ended
+}
+
+func newDelivery(e *entry, s SinkSpec) *delivery {
+	d := &delivery{entry: e, spec: s, unwatch: func() {}}
+	d.retry.wakes = d
+	return d
+}
+
+// watch begins to listen for foreign changes. Called without the lock.
+func (r *Refresher) watch(d *delivery) {
+	w, ok := d.spec.Sink.(Watcher)
+	if !ok {
+		return
+	}
+	stop, err := w.Watch(func() { r.drift(d) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		d.problem = problemOf(err, r.now())
+		return
+	}
+	d.unwatch = stop
+	if d.gone {
+		stop()
+	}
+}
+
+// drift looks at a sink again, at once or, in a fight, after a while.
+func (r *Refresher) drift(d *delivery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d.gone || d.held.AccessToken.IsEmpty() {
+		return
+	}
+	d.drifted = true
+	if wait := d.truce(r.now()); wait > 0 {
+		if d.retry.index == 0 {
+			r.set(&d.retry, r.now().Add(wait))
+		}
+		return
+	}
+	r.deliver(d)
+}
+
+// truce is how long a repair has to wait: nothing, unless there were many.
+func (d *delivery) truce(now time.Time) time.Duration {
+	if d.fights < fightRepairs {
+		return 0
+	}
+	return d.repaired.Add(doubled(time.Second, fightLast, d.fights-fightRepairs)).Sub(now)
+}
+
+// deliver asks for a write, with the lock held.
+func (r *Refresher) deliver(d *delivery) {
+	switch {
+	case d.gone || d.queued || d.entry.rec.AccessToken.IsEmpty():
+	case d.running:
+		d.again = true
+	default:
+		d.queued = true
+		r.enqueue(d.spec.Kind, d)
+	}
+}
+
+func (d *delivery) wake(r *Refresher, _ time.Time) { r.deliver(d) }
+
+// begin implements job.
+func (d *delivery) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
+	d.queued = false
+	if d.gone {
+		return nil
+	}
+	d.running = true
+	repair := d.drifted
+	d.drifted = false
+	r.alarms.clear(&d.retry)
+	t := d.entry.rec.Token
+	return func(ctx context.Context) {
+		started := r.now()
+		changed, err := r.write(ctx, d, t)
+		r.delivered(d, t, outcome{changed: changed, repair: repair && d.held == t, started: started, err: err})
+	}
+}
+
+// write calls the sink. A panic in one sink is its failure alone.
+func (r *Refresher) write(ctx context.Context, d *delivery, t token.Token) (changed bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a defect in tokend: %T", p)
+			r.emit(Event{Kind: Panicked, Token: d.entry.spec.Name, Target: d.spec.Target, Err: err, Detail: string(debug.Stack())})
+		}
+	}()
+	return d.spec.Sink.Write(ctx, t)
+}
+
+type outcome struct {
+	changed, repair bool
+	started         time.Time
+	err             error
+}
+
+// delivered notes what a write did, with the lock not held.
+func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
+	r.mu.Lock()
+	now := r.now()
+	e := d.entry
+	ev := Event{At: now, Token: e.spec.Name, Provider: e.spec.Provider, Generation: t.Generation, ExpiresAt: t.ExpiresAt,
+		SinkKind: d.spec.Kind, Target: d.spec.Target, Took: now.Sub(o.started), Err: o.err}
+	d.running = false
+	switch {
+	case o.err != nil:
+		ev.Kind = SinkFailed
+		d.failures++
+		d.drifted = d.drifted || o.repair
+		d.problem = problemOf(o.err, now)
+		wait := doubled(sinkRetryFirst, sinkRetryLast, d.failures-1)
+		r.set(&d.retry, now.Add(wait/2+scale(wait/2, phase(d.spec.Target, uint64(d.failures)))))
+	case !o.changed:
+		ev.Kind = SinkUnchanged
+		d.holds(t, now)
+	default:
+		ev.Kind = SinkWritten
+		if o.repair {
+			ev.Kind = d.repairedAt(now)
+		} else if !d.answered.IsZero() {
+			ev.SinceAnswer = now.Sub(d.answered)
+		}
+		d.holds(t, now)
+		d.written = now
+		e.hook.wanted = e.hook.wanted || !o.repair
+	}
+	switch {
+	case d.gone:
+		r.succeed(d)
+	case d.again || o.err == nil && d.held != e.rec.Token:
+		d.again = false
+		r.deliver(d)
+	}
+	r.settled(e)
+	r.broadcast()
+	r.mu.Unlock()
+	r.emit(ev)
+}
+
+// succeed lets what comes after a dismissed sink act on its place: the removal,
+// or the sink that is configured there now.
+func (r *Refresher) succeed(d *delivery) {
+	if d.removal != nil {
+		r.enqueue(d.spec.Kind, removal{d: d, remover: d.removal})
+		return
+	}
+	for _, other := range d.entry.deliveries {
+		if other.spec.Target == d.spec.Target {
+			r.deliver(other)
+		}
+	}
+}
+
+func (d *delivery) holds(t token.Token, _ time.Time) {
+	d.held, d.failures, d.problem, d.answered = t, 0, nil, time.Time{}
+}
+
+// repairedAt counts a repair and tells whether it looks like a fight.
+func (d *delivery) repairedAt(now time.Time) Kind {
+	d.repairs++
+	if now.Sub(d.repaired) > fightSpan+2*doubled(time.Second, fightLast, max(0, d.fights-fightRepairs)) {
+		d.fights = 0
+	}
+	d.fights++
+	d.repaired = now
+	if d.fights > fightRepairs {
+		return SinkFight
+	}
+	return SinkRepaired
+}
+
+// settled runs the hook once every sink holds the generation or has failed at it.
+func (r *Refresher) settled(e *entry) {
+	if e.spec.Hook == nil || e.retired {
+		return
+	}
+	holders := len(e.deliveries)
+	for _, d := range e.deliveries {
+		if d.queued || d.running {
+			return
+		}
+		if d.held.Generation != e.rec.Generation {
+			holders--
+		}
+	}
+	if holders == 0 && len(e.deliveries) > 0 {
+		return
+	}
+	if e.hook.wanted || e.rec.Notified < e.rec.Generation && e.hook.ran < e.rec.Generation {
+		e.hook.wanted = false
+		r.notify(&e.hook)
+	}
+}

@@ -1,0 +1,169 @@
+package refresher
+
+import (
+	"time"
+
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// entry is one token as it runs. The Refresher's lock guards it; while busy is
+// set, one worker is on the road for it and alone may replace rec.
+type entry struct {
+	spec *Spec
+	rec  token.Record
+
+	next      alarm // the next attempt
+	place     int   // in the lane's queue, from 1; 0 when not waiting there
+	busy      bool
+	retired   bool
+	wantLogin bool // log in anew, even if a refresh token is held
+	urgent    bool // an operator's request: the floor does not apply
+	unsaved   bool // rec is newer than what the store holds
+	save      saver
+
+	planned  time.Time // the instant the current or last attempt was due
+	floor    time.Time // no request before: hot-loop immunity
+	failures int
+	fruitful time.Time // the last success
+	problem  *token.Problem
+
+	// Of the refresh token that is held:
+	replayable bool // an answer said that it was not spent, or not for certain
+	lateReplay bool // its one late replay is planned or was made
+	dead       bool // refused for good; only a person can go on
+
+	expiredAt time.Time // generation's expiry that was already reported
+	stale     int       // generations in a row that had expired on arrival
+	attempts  uint64
+	refreshes uint64
+	logins    uint64
+
+	deliveries []*delivery
+	hook       hookRun
+	probe      probing
+	waiters    []chan<- error
+}
+
+func newEntry(s *Spec) *entry {
+	e := &entry{spec: s}
+	e.next.wakes = e
+	e.save.entry, e.save.alarm.wakes = e, &e.save
+	e.hook.entry, e.hook.retry.wakes = e, &e.hook
+	e.probe.entry, e.probe.alarm.wakes = e, &e.probe
+	return e
+}
+
+func (e *entry) lane(r *Refresher) *lane { return r.lanes[e.spec.Provider] }
+
+// wake puts the token into its lane: its next attempt is due.
+func (e *entry) wake(r *Refresher, now time.Time) {
+	if e.retired || e.busy || e.place != 0 {
+		return
+	}
+	l := e.lane(r)
+	l.enqueue(e)
+	r.touched[l] = struct{}{}
+}
+
+// kind is what an attempt does.
+type kind uint8
+
+const (
+	none kind = iota
+	login
+	refresh
+)
+
+func (k kind) String() string {
+	return [...]string{"", "login", "refresh"}[k]
+}
+
+func (e *entry) usesRefresh() bool {
+	return e.spec.Policy.UseRefresh && !e.rec.RefreshToken.IsEmpty() && e.rec.Binding == e.spec.Binding
+}
+
+func (e *entry) needsHuman() bool { return !e.spec.Source.Seed().IsEmpty() }
+
+// choose decides what the next attempt does.
+func (e *entry) choose(now time.Time) kind {
+	switch {
+	case e.needsHuman():
+		if e.usesRefresh() && !e.dead {
+			return refresh
+		}
+		return none
+	case e.wantLogin || !e.usesRefresh() || e.rec.Intent != nil && !e.mayReplay(now):
+		return login
+	default:
+		return refresh
+	}
+}
+
+// mayReplay tells whether a refresh token whose answer was lost may be presented
+// again without a login being the better way.
+func (e *entry) mayReplay(now time.Time) bool {
+	if e.replayable || e.rec.Rotation == token.RotationNone {
+		return true
+	}
+	grace := e.spec.Policy.Grace
+	return grace > 0 && now.Before(e.rec.Intent.Started.Add(grace))
+}
+
+// adopt takes up a stored record and plans the first instant. Start-up makes no
+// request for a token that is still fresh, and where a refresh is overdue it
+// does not make them all at once.
+func (e *entry) adopt(rec token.Record, now time.Time) {
+	e.rec = rec
+	e.seed()
+	u := phase(e.spec.Name, rec.Generation)
+	at, wantLogin := e.plan(now)
+	switch {
+	case rec.AccessToken.IsEmpty() || rec.Binding != e.spec.Binding:
+		at = now
+	case rec.Intent != nil: // an attempt whose outcome nobody knows
+		at = now
+		if e.needsHuman() && rec.Valid(now) {
+			at = e.lateInstant(now)
+		}
+	case rec.IssuedAt.After(now.Add(stepTolerance)): // the clock was behind when we wrote it, or is now
+		at = now.Add(scale(maxNap, u))
+	case !at.After(now) && rec.Valid(now):
+		at = now.Add(scale(min(rec.ExpiresAt.Sub(now)/4, maxNap), u))
+	}
+	e.wantLogin = wantLogin
+	e.next.at = at
+}
+
+// seed begins a family with the configured refresh token, unless this family
+// already did.
+func (e *entry) seed() (fresh bool) {
+	s := e.spec.Source.Seed()
+	if s.IsEmpty() || e.rec.Seed == s.Sum() && e.rec.Binding == e.spec.Binding {
+		return false
+	}
+	e.rec.RefreshToken, e.rec.Seed, e.rec.Binding = s, s.Sum(), e.spec.Binding
+	e.rec.Rotation, e.rec.Intent = token.RotationUnknown, nil
+	e.replayable, e.lateReplay, e.dead = false, false, false
+	return true
+}
+
+// plan is the next regular instant of a token, and whether it is a login.
+func (e *entry) plan(now time.Time) (at time.Time, wantLogin bool) {
+	s := &e.spec.Policy.Schedule
+	at = s.refreshAt(e.rec.Token, e.rec.Cold, phase(e.spec.Name, e.rec.Generation))
+	at = earliest(at, nextCron(s.Cron, now))
+	if l := nextCron(s.LoginCron, now); !l.IsZero() && !l.After(at) {
+		return l, true
+	}
+	return at, false
+}
+
+// lateInstant is shortly before the access token expires: by then some servers
+// take a refresh that they refused before, and nothing is lost by a replay.
+func (e *entry) lateInstant(now time.Time) time.Time {
+	rest := e.rec.ExpiresAt.Sub(now)
+	if rest <= 0 {
+		return now.Add(replayFirst)
+	}
+	return now.Add(rest - min(rest/5, e.spec.Policy.Schedule.Lead, 30*time.Second))
+}

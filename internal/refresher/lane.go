@@ -1,0 +1,184 @@
+package refresher
+
+import (
+	"container/heap"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// A lane admits requests to one provider. It is guarded by the Refresher's lock.
+//
+// Besides the configured limits it learns from the answers: the window of
+// requests in flight halves with every attempt that met an outage and grows by
+// one with every answer, so that an outage is probed by a few and left by all
+// within some round trips, without a stampede; and after a 429 the lane pauses
+// and then keeps to the rate that the server has been seen to grant.
+type lane struct {
+	name     string
+	limits   Limits
+	limiter  *rate.Limiter // the configured rate
+	waiting  queue
+	inFlight int
+	window   int // requests that may be in flight now, up to limits.Concurrency
+	alarm    alarm
+
+	resume   time.Time     // no request before
+	pause    time.Duration // doubles while pauses bring nothing
+	pacer    *rate.Limiter // the learned rate; nil for none
+	since    time.Time     // when the count below began
+	granted  int           // answers since then
+	lastGrow time.Time
+}
+
+const (
+	leastWindow = 4 // an outage is probed by this many at once, so that one hung probe does not hide its end
+	firstPause  = time.Second
+	longPause   = 10 * time.Second // a 429 may mean one client only; each token obeys its own Retry-After in full
+	growEvery   = time.Second
+	growBy      = 1.02
+	unpaced     = 10_000 // requests per second beyond which a learned rate is forgotten
+)
+
+func newLane(name string, l Limits) *lane {
+	ln := &lane{name: name}
+	ln.configure(l)
+	ln.window = ln.limits.Concurrency
+	ln.alarm.wakes = ln
+	return ln
+}
+
+func (l *lane) configure(limits Limits) {
+	if l.limits == limits {
+		return
+	}
+	limits.Concurrency = max(1, limits.Concurrency)
+	l.limits = limits
+	l.window = min(max(l.window, 1), limits.Concurrency)
+	l.limiter = nil
+	if limits.Rate > 0 {
+		// A burst of a tenth of a second keeps the rate even at any scale.
+		l.limiter = rate.NewLimiter(rate.Limit(limits.Rate), max(1, int(limits.Rate/10)))
+	}
+}
+
+// admit tells whether a request may leave now, and if not, when to ask again;
+// a zero instant means after the next answer.
+func (l *lane) admit(now time.Time) (bool, time.Time) {
+	if l.inFlight >= l.window {
+		return false, time.Time{}
+	}
+	if now.Before(l.resume) {
+		return false, l.resume
+	}
+	l.grow(now)
+	for _, limiter := range []*rate.Limiter{l.limiter, l.pacer} {
+		if limiter != nil && limiter.TokensAt(now) < 1 {
+			short := 1 - limiter.TokensAt(now)
+			return false, now.Add(time.Duration(short / float64(limiter.Limit()) * float64(time.Second)))
+		}
+	}
+	for _, limiter := range []*rate.Limiter{l.limiter, l.pacer} {
+		if limiter != nil {
+			limiter.AllowN(now, 1)
+		}
+	}
+	return true, time.Time{}
+}
+
+// grow raises a learned rate slowly, to find out when the server grants more.
+func (l *lane) grow(now time.Time) {
+	if l.pacer == nil || now.Sub(l.lastGrow) < growEvery {
+		return
+	}
+	l.lastGrow = now
+	if faster := l.pacer.Limit() * growBy; faster < unpaced {
+		l.pacer.SetLimitAt(now, faster)
+	} else {
+		l.pacer = nil
+	}
+}
+
+// answered notes a request that the server dealt with.
+func (l *lane) answered(now time.Time) {
+	if l.since.IsZero() {
+		l.since = now
+	}
+	l.granted++
+	l.pause = 0
+	l.window = min(l.window+1, l.limits.Concurrency)
+}
+
+// lost notes a request that met an outage.
+func (l *lane) lost() {
+	l.window = max(min(leastWindow, l.limits.Concurrency), l.window/2)
+}
+
+// throttled notes a 429 and reports whether it began a new pause. The rate
+// granted so far counts the pause in: a server with a budget per second grants
+// it in the first instants of that second.
+func (l *lane) throttled(now time.Time, retryAfter time.Duration) bool {
+	if now.Before(l.resume) {
+		return false // sent before the pause began
+	}
+	l.pause = min(max(2*l.pause, firstPause), longPause)
+	if retryAfter > 0 {
+		l.pause = min(retryAfter, max(l.pause, longPause))
+	}
+	l.resume = now.Add(l.pause)
+	if l.granted > 0 {
+		l.pace(rate.Limit(float64(l.granted)/l.resume.Sub(l.since).Seconds()), now)
+	}
+	l.since, l.granted = l.resume, 0
+	return true
+}
+
+func (l *lane) pace(granted rate.Limit, now time.Time) {
+	granted = max(granted, 1)
+	if l.pacer == nil {
+		l.pacer = rate.NewLimiter(granted, 1)
+	} else {
+		l.pacer.SetLimitAt(now, max(1, min(granted, l.pacer.Limit()*0.95)))
+	}
+	l.lastGrow = now
+}
+
+func (l *lane) wake(r *Refresher, now time.Time) { r.admit(l, now) }
+
+// queue holds the entries that are due, those first whose access token expires
+// first.
+type queue []*entry
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].rec.ExpiresAt.Before(q[j].rec.ExpiresAt) }
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i+1, j+1
+}
+
+// Push implements heap.Interface.
+func (q *queue) Push(x any) {
+	e := x.(*entry)
+	*q = append(*q, e)
+	e.place = len(*q)
+}
+
+// Pop implements heap.Interface.
+func (q *queue) Pop() any {
+	old := *q
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	e.place = 0
+	return e
+}
+
+func (l *lane) enqueue(e *entry) { heap.Push(&l.waiting, e) }
+
+func (l *lane) drop(e *entry) {
+	if e.place != 0 {
+		heap.Remove(&l.waiting, e.place-1)
+	}
+}
+
+func (l *lane) take() *entry { return heap.Pop(&l.waiting).(*entry) }

@@ -1,0 +1,264 @@
+package refresher
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// maxNap bounds a sleep: timers stand still while a machine is suspended,
+	// and do not follow a clock that is stepped.
+	maxNap = 30 * time.Second
+	// stepTolerance is how far wall clock and monotonic clock may drift apart
+	// within a nap before it counts as a step.
+	stepTolerance = 2 * time.Second
+	// drainFor is how long deliveries and logins may go on after Run's context
+	// has ended. A refresh that is in flight is always waited for.
+	drainFor = 5 * time.Second
+)
+
+// Options are what a Refresher needs.
+type Options struct {
+	Store     Store
+	Observers []Observer
+
+	// Writers bounds the writes in flight for each kind of sink. Kinds that are
+	// absent get 64.
+	Writers map[string]int
+
+	// Now reads the wall clock; nil means time.Now. Waits use package time.
+	Now func() time.Time
+}
+
+// Refresher keeps a set of tokens fresh while Run runs. All methods are safe
+// for concurrent use.
+type Refresher struct {
+	store     Store
+	observers []Observer
+	writers   map[string]int
+	wallClock func() time.Time
+
+	kick    chan struct{}  // an alarm was set that may be the first
+	workers sync.WaitGroup // attempts, which end by their deadlines
+	jobs    sync.WaitGroup // writes, hooks and probes, which a broken disk may hold up
+
+	mu       sync.Mutex
+	entries  map[string]*entry
+	lanes    map[string]*lane
+	pools    map[string]*pool
+	alarms   alarms
+	touched  map[*lane]struct{} // lanes that got work since the last round
+	running  bool
+	draining bool
+	requests context.Context // of logins and probes; ends a while after Run's
+	changed  chan struct{}   // closed and replaced when something changed, for those who wait
+	watched  int             // how many wait
+	lastWall time.Time
+	lastMono time.Time
+}
+
+// New returns a Refresher without tokens.
+func New(o Options) *Refresher {
+	r := &Refresher{
+		store: o.Store, observers: o.Observers, writers: o.Writers, wallClock: o.Now,
+		kick:     make(chan struct{}, 1),
+		entries:  map[string]*entry{},
+		lanes:    map[string]*lane{},
+		pools:    map[string]*pool{},
+		touched:  map[*lane]struct{}{},
+		changed:  make(chan struct{}),
+		requests: context.Background(),
+	}
+	if r.wallClock == nil {
+		r.wallClock = time.Now
+	}
+	r.lastWall, r.lastMono = r.now(), time.Now()
+	return r
+}
+
+// now is the wall clock without a monotonic reading, so that instants compare
+// as a suspended machine's user would compare them.
+func (r *Refresher) now() time.Time { return r.wallClock().Round(0) }
+
+// Run works until ctx ends. It then admits nothing more, lets the attempts in
+// flight finish and commit, delivers what they brought, and returns.
+func (r *Refresher) Run(ctx context.Context) {
+	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(context.Canceled)
+	r.mu.Lock()
+	r.running, r.requests = true, requests
+	for _, p := range r.pools {
+		r.staff(p)
+	}
+	r.mu.Unlock()
+	r.loop(ctx)
+
+	late := time.AfterFunc(drainFor, func() { cancel(context.Cause(ctx)) })
+	defer late.Stop()
+	r.workers.Wait()
+	r.stop()
+}
+
+func (r *Refresher) loop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.mu.Lock()
+			r.draining = true
+			r.mu.Unlock()
+			return
+		case <-timer.C:
+		case <-r.kick:
+		}
+		timer.Reset(r.round())
+	}
+}
+
+// round wakes everything that is due and returns how long to sleep.
+func (r *Refresher) round() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	r.notice(now)
+	for a := r.alarms.due(now); a != nil; a = r.alarms.due(now) {
+		a.wakes.wake(r, now)
+	}
+	for l := range r.touched {
+		delete(r.touched, l)
+		r.admit(l, now)
+	}
+	nap := maxNap
+	if first := r.alarms.first(); !first.IsZero() {
+		nap = min(nap, max(0, first.Sub(now)))
+	}
+	return nap
+}
+
+// notice compares the wall clock with the monotonic one. Time does not run
+// backwards: when the wall clock did, every planned instant and every token's
+// times move with it, so that nothing seems to live longer than it does. A jump
+// ahead may be a suspend, in which tokens really aged; it is taken as it comes.
+func (r *Refresher) notice(now time.Time) {
+	mono := time.Now()
+	step := now.Sub(r.lastWall) - mono.Sub(r.lastMono)
+	r.lastWall, r.lastMono = now, mono
+	if step.Abs() < stepTolerance {
+		return
+	}
+	if step < 0 {
+		r.alarms.shift(step)
+		for _, e := range r.entries {
+			e.shift(step)
+		}
+		for _, l := range r.lanes {
+			l.resume = l.resume.Add(step)
+		}
+	}
+	go r.emit(Event{Kind: ClockStepped, At: now, Took: step})
+}
+
+func (e *entry) shift(d time.Duration) {
+	for _, t := range []*time.Time{&e.rec.IssuedAt, &e.rec.ExpiresAt, &e.floor, &e.fruitful, &e.expiredAt} {
+		if !t.IsZero() {
+			*t = t.Add(d)
+		}
+	}
+	if !e.busy && e.next.index == 0 && !e.next.at.IsZero() {
+		e.next.at = e.next.at.Add(d)
+	}
+}
+
+// set plans a wake-up, and rouses the loop when it is the first one.
+func (r *Refresher) set(a *alarm, at time.Time) {
+	r.alarms.set(a, at)
+	if a.index == 1 {
+		r.rouse()
+	}
+}
+
+func (r *Refresher) rouse() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// admit starts workers for what the lane lets go now.
+func (r *Refresher) admit(l *lane, now time.Time) {
+	for len(l.waiting) > 0 && !r.draining && r.running {
+		ok, again := l.admit(now)
+		if !ok {
+			if !again.IsZero() {
+				r.set(&l.alarm, again)
+			}
+			return
+		}
+		l.inFlight++
+		e := l.take()
+		e.busy = true
+		r.workers.Go(func() { r.work(l, e) })
+	}
+}
+
+// work walks the road for e, and then for whatever the lane admits next.
+func (r *Refresher) work(l *lane, e *entry) {
+	for e != nil {
+		r.attempt(e, l)
+		r.mu.Lock()
+		e = r.proceed(l)
+		r.mu.Unlock()
+	}
+}
+
+// proceed hands a worker that has finished its lane's next entry.
+func (r *Refresher) proceed(l *lane) *entry {
+	l.inFlight--
+	if r.draining || len(l.waiting) == 0 {
+		return nil
+	}
+	ok, again := l.admit(r.now())
+	if !ok {
+		if !again.IsZero() {
+			r.set(&l.alarm, again)
+		}
+		return nil
+	}
+	l.inFlight++
+	e := l.take()
+	e.busy = true
+	r.admit(l, r.now()) // the window may have grown
+	return e
+}
+
+// stop delivers what is still due, and ends the watches.
+func (r *Refresher) stop() {
+	r.mu.Lock()
+	unsaved := []*entry{}
+	for _, e := range r.entries {
+		if e.unsaved {
+			unsaved = append(unsaved, e)
+		}
+		for _, d := range e.deliveries {
+			r.jobs.Go(d.unwatch)
+		}
+	}
+	r.mu.Unlock()
+	for _, e := range unsaved {
+		r.saveAgain(e)
+	}
+	r.drain()
+	r.mu.Lock()
+	r.running = false
+	r.mu.Unlock()
+}
+
+// broadcast wakes those who wait for a change.
+func (r *Refresher) broadcast() {
+	if r.watched > 0 {
+		close(r.changed)
+		r.changed = make(chan struct{})
+	}
+}
