@@ -66,7 +66,7 @@ func TestHydraClientCredentialsStayFresh(t *testing.T) {
 	h.register(t, odd, "client_secret_basic", "client_credentials")
 	d := newDaemon(t, hydraProvider(h, odd)+clientCredentialsToken("app", "hydra"))
 	d.run(t)
-	j := watch(t, "hydra, client_credentials", d.file("app"), h, tenTimesASecond)
+	j := watch(t, "hydra, client_credentials", d.file("app"), h, tenth)
 	s := d.untilGeneration(t, 8*hydraLifetime, "app", 7)
 	v := j.rest(t)
 	v.neverDead(t)
@@ -91,7 +91,7 @@ func TestHydraFamilyRotatesThroughManyGenerations(t *testing.T) {
 	web, seed := webPortal(t, h)
 	d := newDaemon(t, hydraProvider(h, web)+refreshTokenToken(seed))
 	d.run(t)
-	j := watch(t, "hydra, rotating family", d.file("portal"), h, tenTimesASecond)
+	j := watch(t, "hydra, rotating family", d.file("portal"), h, tenth)
 	fine := watch(t, "hydra, rotating family, every 2 ms", d.file("portal"), h, 2*time.Millisecond)
 	s := d.untilGeneration(t, 12*hydraLifetime, "portal", 10)
 	fine.rest(t).deadForMomentsOnly(t, moments)
@@ -169,8 +169,8 @@ provider "hydra-app" {
 }
 `+clientCredentialsToken("app", "hydra-app"))
 	d.run(t)
-	app := watch(t, "hydra restarted, client_credentials", d.file("app"), h, tenTimesASecond)
-	portal := watch(t, "hydra restarted, rotating family", d.file("portal"), h, tenTimesASecond)
+	app := watch(t, "hydra restarted, client_credentials", d.file("app"), h, tenth)
+	portal := watch(t, "hydra restarted, rotating family", d.file("portal"), h, tenth)
 	generation := d.untilGeneration(t, 30*time.Second, "portal", 2).Generation
 	h.kill()
 	time.Sleep(2 * time.Second) // the outage itself

@@ -41,8 +41,8 @@ type verdict struct {
 	watched  time.Duration
 }
 
-// tenTimesASecond is how often a judge asks.
-const tenTimesASecond = 100 * time.Millisecond
+// tenth of a second: how often a judge asks.
+const tenth = 100 * time.Millisecond
 
 // watch begins once the file is there.
 func watch(t *testing.T, name, path string, server introspector, period time.Duration) *judge {

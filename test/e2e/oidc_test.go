@@ -46,7 +46,7 @@ func TestOIDCProviderClientCredentialsStayFresh(t *testing.T) {
 	o := startOIDC(t, oidcLifetime)
 	d := newDaemon(t, oidcProvider(o, "app", appClient())+clientCredentialsToken("app", "app"))
 	d.run(t)
-	j := watch(t, "oidc-provider, client_credentials", d.file("app"), o, tenTimesASecond)
+	j := watch(t, "oidc-provider, client_credentials", d.file("app"), o, tenth)
 	d.untilGeneration(t, 10*oidcLifetime, "app", 7)
 	v := j.rest(t)
 	v.neverDead(t)
@@ -59,7 +59,7 @@ func TestOIDCProviderPasswordRotatesUnderReuseDetection(t *testing.T) {
 	o := startOIDC(t, oidcLifetime)
 	d := newDaemon(t, passwordToken(o))
 	d.run(t)
-	j := watch(t, "oidc-provider, password, rotating", d.file("ann"), o, tenTimesASecond)
+	j := watch(t, "oidc-provider, password, rotating", d.file("ann"), o, tenth)
 	s := d.untilGeneration(t, 15*oidcLifetime, "ann", 12)
 	v := j.rest(t)
 	v.neverDead(t)
@@ -78,7 +78,7 @@ func TestOIDCProviderRevokedRefreshTokenLogsInAtOnce(t *testing.T) {
 	o := startOIDC(t, oidcLifetime)
 	d := newDaemon(t, passwordToken(o))
 	d.run(t)
-	j := watch(t, "oidc-provider, refresh tokens revoked", d.file("ann"), o, tenTimesASecond)
+	j := watch(t, "oidc-provider, refresh tokens revoked", d.file("ann"), o, tenth)
 	generation := d.untilGeneration(t, 20*time.Second, "ann", 2).Generation
 	o.dropRefreshTokens(t)
 	d.until(t, 2*oidcLifetime, "ann", "has logged in anew", func(s token.Status) bool { return s.Logins == 2 })
@@ -113,8 +113,8 @@ func TestOIDCProviderOutageAndRestart(t *testing.T) {
 	o := startOIDC(t, 8*time.Second)
 	d := newDaemon(t, passwordToken(o)+oidcProvider(o, "app", appClient())+clientCredentialsToken("app", "app"))
 	d.run(t)
-	ann := watch(t, "oidc-provider restarted, password", d.file("ann"), o, tenTimesASecond)
-	app := watch(t, "oidc-provider restarted, client_credentials", d.file("app"), o, tenTimesASecond)
+	ann := watch(t, "oidc-provider restarted, password", d.file("ann"), o, tenth)
+	app := watch(t, "oidc-provider restarted, client_credentials", d.file("app"), o, tenth)
 	generation := d.untilGeneration(t, 30*time.Second, "ann", 2).Generation
 	o.kill()
 	time.Sleep(2 * time.Second) // the outage itself

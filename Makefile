@@ -1,0 +1,93 @@
+# make help says what there is. Nothing but Go, a C compiler (for the race
+# detector and Hydra's SQLite) and npm is needed; the rest is built or installed
+# on first use, by name and version, into the user's caches.
+
+SHELL       := /usr/bin/env bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+export GOTOOLCHAIN := local
+export GOWORK      := off
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 30s
+E2EFLAGS ?=
+BENCHFLAGS ?=
+
+# Every module of the repository, the main one first.
+MODULES := . $(patsubst ./%/go.mod,%,$(sort $(shell find ./test -name go.mod -not -path '*/node_modules/*')))
+
+.PHONY: help
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## the daemon, into ./tokend
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o tokend ./cmd/tokend
+
+.PHONY: check
+check: lint test-unit ## what to run before a commit: format, vet, lint, unit tests
+
+.PHONY: lint
+lint: format vet ## gofmt, go vet, golangci-lint
+	@lint="$$(go -C test/tools tool -n golangci-lint)" && "$$lint" run ./...
+
+.PHONY: format
+format:
+	@bad="$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l)"; \
+	if [ -n "$$bad" ]; then echo "not formatted, run gofmt -w:"; echo "$$bad"; exit 1; fi
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: test
+test: test-unit fuzz-short test-bench test-e2e ## everything: unit tests with -race, a short fuzz, end-to-end tests
+
+.PHONY: test-unit
+test-unit: need-cc ## unit tests, with the race detector
+	go test -race $$(go list ./... | grep -v '/test/e2e$$')
+
+.PHONY: test-bench
+test-bench: ## the benchmark's own tests
+	go -C test/bench test ./...
+
+.PHONY: test-e2e
+test-e2e: need-cc need-npm ## end-to-end tests against Ory Hydra and oidc-provider
+	go test -count=1 -timeout=20m -parallel=4 -v $(E2EFLAGS) ./test/e2e
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (30s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' cmd internal | sort | while read -r file; do \
+		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -d' ' -f2); do \
+			echo "fuzz: $$target in $$(dirname "$$file")"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" < /dev/null; \
+		done; \
+	done
+
+.PHONY: fuzz-short
+fuzz-short:
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
+
+.PHONY: bench
+bench: ## tokend beside a plain loop; BENCHFLAGS=-quick for a first look
+	go -C test/bench run . $(BENCHFLAGS)
+
+.PHONY: tidy
+tidy: ## every go.mod as its imports want it
+	@for module in $(MODULES); do echo "tidy: $$module"; go -C "$$module" mod tidy; done
+
+.PHONY: clean
+clean: ## what make build and the tests leave in the tree
+	rm -rf tokend dist bench.out tokend-dev
+	find . -name '*.test' -o -name '*.prof' | xargs -r rm -f
+
+.PHONY: need-cc
+need-cc:
+	@command -v "$${CC:-gcc}" >/dev/null || { echo "a C compiler is needed: apt-get install gcc libc6-dev" >&2; exit 1; }
+
+.PHONY: need-npm
+need-npm:
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Node.js 20 or later and npm are needed: apt-get install nodejs npm" >&2; exit 1; }
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || { echo "Node.js 20 or later is needed, this is $$(node --version)" >&2; exit 1; }
