@@ -1,0 +1,274 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	settle     = 100 * time.Millisecond // from the first notice of a change to the look at it
+	pollEvery  = time.Second
+	pollBudget = 5000 // looks at the disk per pollEvery; more files than that are polled less often
+	buffered   = 4096 // notices held while the loop looks at files
+)
+
+// Monitor tells file sinks when somebody else changed, replaced or deleted their
+// file or its directory. It watches directories, for a watch on a file would end
+// with the file's first replacement.
+//
+// A notice is only an occasion to look: 100 ms after the first one, what stands
+// at the path is compared with what the sink left there, so that the sink's own
+// writes make no drift. What no notice tells of (a parent further up that was
+// renamed, a file system mounted over the directory) is found by looking once a
+// second whether the path still leads to the watched directory. Where the
+// system's watches are used up, the log says so once and the files are looked at
+// every second or two instead.
+//
+// A Monitor is safe for concurrent use. It notices nothing before Run; Close
+// releases what it holds.
+type Monitor struct {
+	logger  *slog.Logger
+	shared  *shared
+	watcher *fsnotify.Watcher // nil when the system gave none
+
+	mu     sync.Mutex
+	dirs   map[string]*watched
+	order  []*watched // the same, for the poll to go round
+	next   int        // where in order it goes on
+	budget int
+	dirty  map[*watch]bool // to be looked at; true when the change is known to be foreign
+	told   bool            // that watches are used up
+}
+
+// watched is a directory with files that somebody watches.
+type watched struct {
+	path  string
+	index int      // in order
+	id    identity // of the directory that the system's watch is on
+	live  bool     // there is such a watch
+	files map[string][]*watch
+}
+
+type watch struct {
+	sink  *Sink
+	drift func()
+}
+
+// NewMonitor makes what the file sinks of one process share. It fails only where
+// the system offers no notices for another reason than a limit that is reached.
+func NewMonitor(logger *slog.Logger) (*Monitor, error) {
+	m := &Monitor{
+		logger: logger,
+		shared: newShared(maxIdle),
+		dirs:   map[string]*watched{},
+		dirty:  map[*watch]bool{},
+	}
+	m.shared.monitor = m
+	w, err := fsnotify.NewBufferedWatcher(buffered)
+	switch {
+	case err == nil:
+		m.watcher = w
+	case exhausted(err):
+		m.tell(err)
+	default:
+		return nil, fmt.Errorf("start watching files: %w", err)
+	}
+	return m, nil
+}
+
+// Run notices changes until ctx is done.
+func (m *Monitor) Run(ctx context.Context) {
+	var events chan fsnotify.Event
+	var failures chan error
+	if m.watcher != nil {
+		events, failures = m.watcher.Events, m.watcher.Errors
+	}
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	var due <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-events:
+			if !ok {
+				return
+			}
+			m.note(e)
+		case err, ok := <-failures:
+			if !ok {
+				return
+			}
+			m.missed(err)
+		case <-poll.C:
+			m.poll()
+		case <-due:
+			due = nil
+			m.examine()
+		}
+		// A window that starts with the first notice and is never prolonged:
+		// steady changes must not put the look off for ever.
+		if due == nil && m.waiting() {
+			due = time.After(settle)
+		}
+	}
+}
+
+// Close ends the watching and lets go of open directories. Sinks may still be
+// written afterwards.
+func (m *Monitor) Close() error {
+	m.shared.dirs.shut()
+	if m.watcher == nil {
+		return nil
+	}
+	return m.watcher.Close()
+}
+
+// Watch implements [sinks.Watcher].
+func (s *Sink) Watch(drift func()) (stop func(), err error) {
+	m := s.shared.monitor
+	if m == nil {
+		return nil, fmt.Errorf("watch %s: the sink has no monitor", s.path)
+	}
+	w := &watch{s, drift}
+	m.add(w)
+	return func() { m.remove(w) }, nil
+}
+
+func (m *Monitor) add(w *watch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	path, name := filepath.Split(w.sink.path)
+	path = filepath.Clean(path)
+	d := m.dirs[path]
+	if d == nil {
+		d = &watched{path: path, index: len(m.order), files: map[string][]*watch{}}
+		m.dirs[path] = d
+		m.order = append(m.order, d)
+		m.establish(d)
+	}
+	d.files[name] = append(d.files[name], w)
+}
+
+func (m *Monitor) remove(w *watch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.dirty, w)
+	path, name := filepath.Dir(w.sink.path), filepath.Base(w.sink.path)
+	d := m.dirs[path]
+	if d == nil {
+		return
+	}
+	left := make([]*watch, 0, len(d.files[name]))
+	for _, other := range d.files[name] {
+		if other != w {
+			left = append(left, other)
+		}
+	}
+	if d.files[name] = left; len(left) == 0 {
+		delete(d.files, name)
+	}
+	if len(d.files) == 0 {
+		m.forget(d)
+	}
+}
+
+func (m *Monitor) forget(d *watched) {
+	m.abandon(d)
+	delete(m.dirs, d.path)
+	last := m.order[len(m.order)-1]
+	m.order[d.index], last.index = last, d.index
+	m.order[len(m.order)-1] = nil
+	m.order = m.order[:len(m.order)-1]
+}
+
+// note enters what an event may mean. It does no more than that: an own write
+// makes half a dozen events.
+func (m *Monitor) note(e fsnotify.Event) {
+	cut := strings.LastIndexByte(e.Name, filepath.Separator)
+	path, name := e.Name[:max(cut, 0)], e.Name[cut+1:]
+	if strings.HasPrefix(name, tempPrefix) {
+		return
+	}
+	if path == "" {
+		path = string(filepath.Separator)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d := m.dirs[path]; d != nil {
+		for _, w := range d.files[name] {
+			// Nothing of ours writes to the target's own name, while times
+			// may be too coarse to show an edit right after a rename.
+			m.dirty[w] = m.dirty[w] || e.Has(fsnotify.Write)
+		}
+	}
+	if d := m.dirs[e.Name]; d != nil && (e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)) {
+		m.abandon(d)
+		m.suspect(d)
+	}
+}
+
+// missed looks at everything when notices were lost.
+func (m *Monitor) missed(err error) {
+	if !errors.Is(err, fsnotify.ErrEventOverflow) {
+		m.logger.Warn("watching files met an error", "error", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.order {
+		m.suspect(d)
+	}
+}
+
+func (m *Monitor) suspect(d *watched) {
+	for _, ws := range d.files {
+		for _, w := range ws {
+			m.dirty[w] = m.dirty[w] || false
+		}
+	}
+}
+
+func (m *Monitor) waiting() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.dirty) > 0
+}
+
+// examine looks at the files in question and calls drift for those that are not
+// as their sinks left them, outside the lock.
+func (m *Monitor) examine() {
+	m.mu.Lock()
+	dirty := m.dirty
+	m.dirty = map[*watch]bool{}
+	m.mu.Unlock()
+	for w, foreign := range dirty {
+		switch w.sink.look(foreign) {
+		case drifted:
+			w.drift()
+		case busy:
+			m.again(w, foreign)
+		}
+	}
+}
+
+func (m *Monitor) again(w *watch, foreign bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dirs[filepath.Dir(w.sink.path)] != nil {
+		m.dirty[w] = m.dirty[w] || foreign
+	}
+}
+
+func exhausted(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE) ||
+		errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}

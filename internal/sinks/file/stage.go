@@ -1,0 +1,188 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// staged is a content that is on disk under a temporary name, or that was found
+// in place already.
+type staged struct {
+	sink *Sink
+	dir  *dir
+	file *os.File // nil when the target already held the content
+	name string   // of the temporary file; empty once it is renamed or removed
+	was  identity // the matching target
+}
+
+func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
+	if ctx.Err() != nil {
+		return nil, s.fail("write", context.Cause(ctx))
+	}
+	content, err := s.format.Render(t)
+	if err != nil {
+		return nil, s.fail("write", err)
+	}
+	own, err := s.shared.owners.resolve(s.owner, s.group)
+	if err != nil {
+		return nil, s.fail("write", err)
+	}
+	d, err := s.shared.dirs.acquire(filepath.Dir(s.path), s.dirMode)
+	if err != nil {
+		return nil, s.fail("open the directory of", err)
+	}
+	st := &staged{sink: s, dir: d}
+	if err := st.prepare(content, own); err != nil {
+		st.discard()
+		return nil, err
+	}
+	return st, nil
+}
+
+// same reports whether there is nothing to do.
+func (st *staged) same() bool { return st.file == nil }
+
+func (st *staged) prepare(content []byte, own ids) error {
+	s := st.sink
+	found, err := s.inspect(st.dir)
+	if err != nil {
+		return err
+	}
+	if found.exists() && s.matches(st.dir, found, content, own) {
+		st.was = found
+		return nil
+	}
+	if st.file, st.name, err = st.dir.createTemp(); err != nil {
+		return s.fail("create a temporary file beside", st.dir.moved(err))
+	}
+	return st.fill(content, own)
+}
+
+// fill gives the temporary file its content, then its owner, then its mode: the
+// other way round, the former owner could read a group's content for a moment.
+func (st *staged) fill(content []byte, own ids) error {
+	s := st.sink
+	if _, err := st.file.Write(content); err != nil {
+		return s.fail("write", err)
+	}
+	if own.wanted() {
+		if err := st.file.Chown(own.uid, own.gid); err != nil {
+			return s.fail("set the owner of", err)
+		}
+	}
+	if s.mode != tempMode { // the umask has no say in a chmod
+		if err := st.file.Chmod(s.mode); err != nil {
+			return s.fail("set the mode of", err)
+		}
+	}
+	// After a failed fsync the kernel may have dropped the pages and report
+	// success the next time, so a file that failed is never synced again.
+	if err := st.file.Sync(); err != nil {
+		return s.fail("sync", err)
+	}
+	return nil
+}
+
+// publish renames the temporary file over the target and returns when the
+// directory is durable too.
+func (st *staged) publish(ctx context.Context) (bool, error) {
+	s := st.sink
+	if ctx.Err() != nil {
+		return false, s.fail("write", context.Cause(ctx))
+	}
+	if st.same() {
+		s.mu.Lock()
+		s.wrote = st.was
+		s.mu.Unlock()
+		return false, nil
+	}
+	if err := st.replace(); err != nil {
+		return false, err
+	}
+	if err := st.dir.sync(); err != nil {
+		return true, s.fail("sync the directory of", err)
+	}
+	return true, nil
+}
+
+func (st *staged) replace() error {
+	s := st.sink
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !st.dir.current() {
+		return s.fail("replace", errMoved)
+	}
+	if err := st.dir.root.Rename(st.name, filepath.Base(s.path)); err != nil {
+		return s.fail("replace", st.dir.moved(err))
+	}
+	st.name = ""
+	// The open file, not the name: what stands at the name may be another's
+	// already, and must then look foreign.
+	id, err := identifyFile(st.file)
+	if err != nil {
+		return s.fail("look at", err)
+	}
+	s.wrote = id
+	return nil
+}
+
+// discard removes the temporary file, if it still is one, and lets go of the
+// directory. It may be called again.
+func (st *staged) discard() {
+	if st.dir == nil {
+		return
+	}
+	if st.name != "" {
+		_ = st.dir.root.Remove(st.name) // what stays is swept by the next process
+		st.name = ""
+	}
+	if st.file != nil {
+		_ = st.file.Close() // it was synced, so there is nothing left to fail
+	}
+	st.dir.release()
+	st.dir = nil
+}
+
+// inspect looks at the target and refuses what a rename must not replace or
+// cannot.
+func (s *Sink) inspect(d *dir) (identity, error) {
+	found, err := d.identify(filepath.Base(s.path))
+	if err != nil {
+		return identity{}, s.fail("look at", err)
+	}
+	switch found.mode & unix.S_IFMT {
+	case 0, unix.S_IFREG, unix.S_IFLNK:
+		return found, nil
+	case unix.S_IFDIR:
+		return identity{}, s.fail("write", errDirectory)
+	case unix.S_IFIFO:
+		return identity{}, s.fail("write", errFIFO)
+	}
+	return identity{}, s.fail("write", errSpecial)
+}
+
+// matches compares the target with what would be written. A file that cannot be
+// read does not match.
+func (s *Sink) matches(d *dir, found identity, content []byte, own ids) bool {
+	if found.mode != unix.S_IFREG|uint32(s.mode) || found.size != int64(len(content)) || !own.match(found) {
+		return false
+	}
+	f, err := d.root.OpenFile(filepath.Base(s.path), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	if id, err := identifyFile(f); err != nil || id != found {
+		return false
+	}
+	held := make([]byte, len(content)+1)
+	n, err := io.ReadFull(f, held)
+	return err == io.ErrUnexpectedEOF && bytes.Equal(held[:n], content) || n == 0 && len(content) == 0
+}
