@@ -1,0 +1,141 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+var (
+	stateSchema   = schema{attrs: []string{"path", "key"}}
+	httpSchema    = schema{attrs: []string{"address"}}
+	controlSchema = schema{attrs: []string{"socket", "group"}}
+	logSchema     = schema{attrs: []string{"level", "format"}}
+)
+
+// maxSocketPath is what sun_path of a unix socket holds, without its NUL.
+const maxSocketPath = 107
+
+func (d *decoder) state(s section) State {
+	state := State{Dir: "/var/lib/tokend"}
+	if dirs, ok := d.opts.Env("STATE_DIRECTORY"); ok && dirs != "" {
+		state.Dir, _, _ = strings.Cut(dirs, ":") // systemd lists several with colons
+	}
+	if s.syn == nil {
+		return state
+	}
+	if s.label != "file" {
+		d.fault(s.labelRange, "Unknown kind of state", fmt.Sprintf("State is kept in files: state \"file\" { … }.%s", didYouMean(s.label, []string{"file"})))
+		return state
+	}
+	d.blocks(s.body, &stateSchema)
+	s.writtenPath("path", &state.Dir)
+	s.secret("key", &state.Key)
+	if s.has("key") && state.Key.IsEmpty() {
+		s.fault("key", "Empty secret", "The key is empty. Leave it out to keep records unsealed, or give it a value.")
+	}
+	return state
+}
+
+func (d *decoder) http(s section) *HTTP {
+	if s.syn == nil {
+		return nil
+	}
+	d.blocks(s.body, &httpSchema)
+	http := &HTTP{Address: "127.0.0.1:9466"}
+	s.str("address", &http.Address)
+	_, port, err := net.SplitHostPort(http.Address)
+	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n > 65535 {
+		s.fault("address", "Unsuitable address", "An address is a host and a port, such as \"127.0.0.1:9466\" or \"[::1]:9466\".")
+	}
+	return http
+}
+
+func (d *decoder) control(s section) Control {
+	control := Control{Socket: "/run/tokend/control.sock"}
+	if dirs, ok := d.opts.Env("RUNTIME_DIRECTORY"); ok && dirs != "" {
+		dir, _, _ := strings.Cut(dirs, ":")
+		control.Socket = filepath.Join(dir, "control.sock")
+	}
+	if s.syn == nil {
+		return control
+	}
+	d.blocks(s.body, &controlSchema)
+	s.writtenPath("socket", &control.Socket)
+	if len(control.Socket) > maxSocketPath {
+		s.fault("socket", "Path too long", fmt.Sprintf("The path of a unix socket has %d bytes at most.", maxSocketPath))
+	}
+	s.str("group", &control.Group)
+	return control
+}
+
+func (d *decoder) log(s section) Log {
+	log := Log{Level: slog.LevelInfo, Format: "json"}
+	if s.syn == nil {
+		return log
+	}
+	d.blocks(s.body, &logSchema)
+	level := "info"
+	s.oneOf("level", &level, []string{"debug", "info", "warn", "error"})
+	_ = log.Level.UnmarshalText([]byte(level)) // level is one of four good ones
+	s.oneOf("format", &log.Format, []string{"json", "text"})
+	return log
+}
+
+// oneOf reads a text that is one of a few words.
+func (s section) oneOf(name string, dst *string, words []string) {
+	if !s.has(name) {
+		return
+	}
+	given := *dst
+	s.str(name, &given)
+	for _, word := range words {
+		if given == word {
+			*dst = word
+			return
+		}
+	}
+	s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be one of %s; it is %.64q.%s", name, quotedList(words), given, didYouMean(given, words)))
+}
+
+func quotedList(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = strconv.Quote(word)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// writtenPath reads the path of something that tokend writes.
+func (s section) writtenPath(name string, dst *string) {
+	if !s.has(name) {
+		return
+	}
+	path := *dst
+	s.str(name, &path)
+	switch {
+	case strings.ContainsRune(path, 0):
+		s.fault(name, "Unsuitable path", "A path holds no NUL.")
+	case !filepath.IsAbs(path):
+		s.fault(name, "Relative path", fmt.Sprintf("%q must be absolute, since it does not depend on where tokend was started.", name))
+	default:
+		*dst = filepath.Clean(path)
+	}
+}
+
+// readPath reads the path of something that tokend reads, relative to the file
+// that says so.
+func (s section) readPath(name string, dst *string) {
+	path := ""
+	s.str(name, &path)
+	if path == "" {
+		return
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(s.dir, path)
+	}
+	*dst = filepath.Clean(path)
+}

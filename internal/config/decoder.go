@@ -1,0 +1,131 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// decoder is what one Load knows while it is at work.
+type decoder struct {
+	opts  Options
+	diags hcl.Diagnostics
+	files map[string]*hcl.File
+	watch map[string]struct{}
+
+	sources  []string                     // config files, in the order of reading
+	inputs   map[string]*input            // what file and credential have read, by path
+	checked  map[*hclsyntax.Body]struct{} // whose attributes are known to be allowed
+	constant map[*hclsyntax.Body]bool     // whether a body sees no variable
+	shared   map[*hclsyntax.Body]any      // what a constant body was decoded to
+	crons    map[string]error             // what the cron parser said
+	reported map[string]struct{}          // faults that are told once, whatever uses them
+	scopes   map[string]*hcl.EvalContext  // by directory
+	layers   map[string]layer             // profiles, by name
+}
+
+func newDecoder(opts Options) *decoder {
+	return &decoder{
+		opts:     opts.withDefaults(),
+		files:    map[string]*hcl.File{},
+		watch:    map[string]struct{}{},
+		inputs:   map[string]*input{},
+		checked:  map[*hclsyntax.Body]struct{}{},
+		constant: map[*hclsyntax.Body]bool{},
+		shared:   map[*hclsyntax.Body]any{},
+		crons:    map[string]error{},
+		reported: map[string]struct{}{},
+		scopes:   map[string]*hcl.EvalContext{},
+		layers:   map[string]layer{},
+	}
+}
+
+func (d *decoder) fault(at hcl.Range, summary, detail string) {
+	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at})
+}
+
+func (d *decoder) warn(at hcl.Range, summary, detail string) {
+	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail, Subject: &at})
+}
+
+// once reports whether key is new, for faults that many tokens share.
+func (d *decoder) once(key string) bool {
+	_, known := d.reported[key]
+	d.reported[key] = struct{}{}
+	return !known
+}
+
+// evaluate computes an expression and keeps its faults, without any value in
+// them. With secret, nothing that stands in the expression is repeated either.
+func (d *decoder) evaluate(b body, expr hclsyntax.Expression, secret bool) (cty.Value, bool) {
+	val, diags := expr.Value(b.ctx)
+	if len(diags) == 0 {
+		return val, true
+	}
+	for _, diag := range diags {
+		d.diags = append(d.diags, withoutValues(diag, b, secret))
+	}
+	return val, !diags.HasErrors()
+}
+
+// withoutValues strips a diagnostic of evaluation down to what is no secret.
+func withoutValues(diag *hcl.Diagnostic, b body, secret bool) *hcl.Diagnostic {
+	out := &hcl.Diagnostic{Severity: diag.Severity, Summary: diag.Summary, Detail: diag.Detail, Subject: diag.Subject, Context: diag.Context}
+	switch {
+	case tellsValue(diag, secret):
+		out.Detail = "The function could not take its arguments. Why is not shown, since the arguments may be secret."
+	case secret && (diag.Summary == "Unknown variable" || diag.Summary == "Variables not allowed"):
+		out.Detail = "There is no such variable. A text stands in quotes; the only variables are the iterators of dynamic blocks."
+	case diag.Summary == "Variables not allowed":
+		out.Summary = "Unknown variable"
+		out.Detail = "A text stands in quotes; the only variables are the iterators of dynamic blocks."
+	}
+	out.Detail = b.note(out.Detail)
+	return out
+}
+
+// tellsValue reports whether the diagnostic is a function's error that may
+// repeat an argument which is secret. The functions that read inputs are ours,
+// and repeat only names.
+func tellsValue(diag *hcl.Diagnostic, secret bool) bool {
+	extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
+	if !ok {
+		return false
+	}
+	call, ok := diag.Expression.(*hclsyntax.FunctionCallExpr)
+	if !ok {
+		return true
+	}
+	switch strings.TrimPrefix(extra.CalledFunctionName(), "::") {
+	case "env", "file", "credential":
+		return false
+	}
+	if secret || len(call.Variables()) > 0 {
+		return true
+	}
+	for _, arg := range call.Args {
+		if val, _ := arg.Value(diag.EvalContext); val.ContainsMarked() {
+			return true
+		}
+	}
+	return false
+}
+
+// isConstant reports whether nothing in b depends on a variable, so that every
+// element of a fleet decodes it to the same value.
+func (d *decoder) isConstant(b *hclsyntax.Body) bool {
+	if known, ok := d.constant[b]; ok {
+		return known
+	}
+	is := true
+	for _, attr := range b.Attributes {
+		is = is && len(attr.Expr.Variables()) == 0
+	}
+	for _, blk := range b.Blocks {
+		is = is && blk.Type != "dynamic" && d.isConstant(blk.Body)
+	}
+	d.constant[b] = is
+	return is
+}

@@ -1,0 +1,217 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"math/big"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// section is a body whose arguments are being read. Every reader leaves its
+// destination alone when the argument is absent or null, or when it is at fault
+// and the fault was noted.
+type section struct {
+	block
+	d *decoder
+}
+
+// at is where an argument stands, or its block when it is absent.
+func (s section) at(name string) hcl.Range {
+	if attr := s.syn.Attributes[name]; attr != nil {
+		return attr.Expr.Range()
+	}
+	return s.defRange
+}
+
+func (s section) has(name string) bool { return s.syn != nil && s.syn.Attributes[name] != nil }
+
+// fault notes a fault of one argument.
+func (s section) fault(name, summary, detail string) {
+	s.d.fault(s.at(name), summary, s.note(detail))
+}
+
+func (s section) value(name string, secret bool) (cty.Value, bool) {
+	attr := s.syn.Attributes[name]
+	if attr == nil {
+		return cty.NilVal, false
+	}
+	val, ok := s.d.evaluate(s.body, attr.Expr, secret)
+	if !ok {
+		return cty.NilVal, false
+	}
+	if plain, _ := val.Unmark(); plain.IsNull() {
+		return cty.NilVal, false
+	}
+	if !val.IsWhollyKnown() {
+		s.fault(name, "Unknown value", fmt.Sprintf("The value of %q is not known.", name))
+		return cty.NilVal, false
+	}
+	return val, true
+}
+
+func (s section) str(name string, dst *string) {
+	val, ok := s.value(name, false)
+	if !ok {
+		return
+	}
+	val, _ = val.Unmark()
+	val, err := convert.Convert(val, cty.String)
+	if err != nil {
+		s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a text in quotes.", name))
+		return
+	}
+	*dst = val.AsString()
+}
+
+func (s section) boolean(name string, dst *bool) {
+	val, ok := s.value(name, false)
+	if !ok {
+		return
+	}
+	val, _ = val.Unmark()
+	if val.Type() != cty.Bool {
+		s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be true or false, without quotes.", name))
+		return
+	}
+	*dst = val.True()
+}
+
+func (s section) number(name string, dst *float64) {
+	val, ok := s.value(name, false)
+	if !ok {
+		return
+	}
+	val, _ = val.Unmark()
+	if val.Type() != cty.Number {
+		s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a number, without quotes.", name))
+		return
+	}
+	*dst, _ = val.AsBigFloat().Float64()
+}
+
+func (s section) integer(name string, dst *int) {
+	val, ok := s.value(name, false)
+	if !ok {
+		return
+	}
+	val, _ = val.Unmark()
+	if val.Type() == cty.Number {
+		if n, acc := val.AsBigFloat().Int64(); acc == big.Exact {
+			*dst = int(n)
+			return
+		}
+	}
+	s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a whole number, without quotes.", name))
+}
+
+func (s section) duration(name string, dst *time.Duration) {
+	val, ok := s.value(name, false)
+	if !ok {
+		return
+	}
+	val, _ = val.Unmark()
+	if val.Type() != cty.String {
+		s.fault(name, "Unsuitable duration", fmt.Sprintf("%q must be a text with a unit, such as \"30s\", \"5m\" or \"1h30m\".", name))
+		return
+	}
+	dur, err := time.ParseDuration(val.AsString())
+	switch {
+	case err != nil:
+		s.fault(name, "Unsuitable duration", fmt.Sprintf("%q must be a number with a unit (ms, s, m, h), such as \"30s\", \"5m\" or \"1h30m\".", name))
+	case dur < 0:
+		s.fault(name, "Negative duration", fmt.Sprintf("%q must not be negative.", name))
+	default:
+		*dst = dur
+	}
+}
+
+// texts reads a list of texts.
+func (s section) texts(name string, dst *[]string) {
+	val, ok := s.value(name, false)
+	if !ok {
+		return
+	}
+	val, _ = val.UnmarkDeep()
+	ty := val.Type()
+	if !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
+		s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a list of texts: [\"…\", \"…\"].", name))
+		return
+	}
+	list := make([]string, 0, val.LengthInt())
+	for it := val.ElementIterator(); it.Next(); {
+		_, el := it.Element()
+		if el.IsNull() || el.Type() != cty.String {
+			s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a list of texts: [\"…\", \"…\"].", name))
+			return
+		}
+		list = append(list, el.AsString())
+	}
+	*dst = list
+}
+
+func (s section) secret(name string, dst *token.Secret) bool {
+	val, ok := s.value(name, true)
+	if !ok {
+		return false
+	}
+	secret, ok := s.secretFrom(name, name, val)
+	if ok {
+		*dst = secret
+	}
+	return ok
+}
+
+// secretFrom takes a value into a secret field, and has the inputs it came from
+// answer for how they are kept. what names the field for messages.
+func (s section) secretFrom(name, what string, val cty.Value) (token.Secret, bool) {
+	val, marks := val.Unmark()
+	s.d.judgeInputs(s, name, marks)
+	val, err := convert.Convert(val, cty.String)
+	if err != nil || val.IsNull() || !val.IsKnown() {
+		s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a text.", what))
+		return token.Secret{}, false
+	}
+	return token.NewSecret(val.AsString()), true
+}
+
+// secrets reads a map of texts onto dst, which it replaces by a merged copy. A
+// null takes its key away.
+func (s section) secrets(name string, dst *map[string]token.Secret, key func(string) string) {
+	val, ok := s.value(name, true)
+	if !ok {
+		return
+	}
+	val, marks := val.Unmark()
+	if !val.Type().IsObjectType() && !val.Type().IsMapType() {
+		s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a map: { name = \"value\" }.", name))
+		return
+	}
+	merged := make(map[string]token.Secret, len(*dst)+val.LengthInt())
+	maps.Copy(merged, *dst)
+	for it := val.ElementIterator(); it.Next(); {
+		k, el := it.Element()
+		k, _ = k.Unmark()
+		if plain, _ := el.Unmark(); plain.IsNull() {
+			delete(merged, key(k.AsString()))
+			continue
+		}
+		if secret, ok := s.secretFrom(name, k.AsString(), el.WithMarks(marks)); ok {
+			merged[key(k.AsString())] = secret
+		}
+	}
+	*dst = merged
+}
+
+// headerKey makes header names comparable: they are case-insensitive (RFC 9110
+// section 5.1).
+func headerKey(name string) string { return http.CanonicalHeaderKey(name) }
+
+func sameKey(name string) string { return strings.Clone(name) }

@@ -1,0 +1,231 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// Options are what Load takes from the world. The zero Options take it from the
+// operating system.
+type Options struct {
+	// Env looks up a variable of the environment; nil for [os.LookupEnv].
+	Env func(name string) (string, bool)
+
+	// ReadFile reads what file, credential and tls name; nil for the file
+	// system. It also returns the file's mode, and must return an error for
+	// anything but a regular file. It does not read the configuration itself.
+	ReadFile func(path string) ([]byte, fs.FileMode, error)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Env == nil {
+		o.Env = os.LookupEnv
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = readFile
+	}
+	return o
+}
+
+// Load reads the files and directories of paths, merges them, evaluates and
+// validates them. A directory stands for its *.hcl files in the order of their
+// names, without those that begin with a dot.
+//
+// The Config is nil exactly when the Report's [Report.Err] is not. The Report
+// is never nil: it holds the warnings of a Config that is good, and the paths
+// to watch in either case. Load keeps nothing; it may run concurrently.
+func Load(paths []string, opts Options) (*Config, *Report) {
+	d := newDecoder(opts)
+	var sources []source
+	for _, path := range d.configFiles(paths) {
+		if src, ok := d.parse(path); ok {
+			sources = append(sources, src)
+			d.sources = append(d.sources, path)
+		}
+	}
+	cfg := d.config(sources)
+	report := d.report()
+	if report.Err() != nil {
+		return nil, report
+	}
+	return cfg, report
+}
+
+// source is one parsed config file.
+type source struct {
+	body body
+	name string
+}
+
+// problem notes a fault that has no place in a file.
+func (d *decoder) problem(summary, detail string) {
+	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail})
+}
+
+// configFiles lists the files behind the paths of the command line, each once.
+func (d *decoder) configFiles(paths []string) []string {
+	var files []string
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			d.problem("Cannot find configuration", fmt.Sprintf("%s: %v.", path, err))
+			continue
+		}
+		d.watchFile(abs)
+		info, err := os.Stat(abs)
+		switch {
+		case err != nil:
+			d.problem("Cannot read configuration", fmt.Sprintf("%s: %v.", path, plainCause(err)))
+		case info.IsDir():
+			files = append(files, d.configDir(path)...)
+		default:
+			files = append(files, path)
+		}
+	}
+	if len(paths) == 0 {
+		d.problem("No configuration", "Name a config file or a directory of *.hcl files.")
+	}
+	seen := map[string]bool{}
+	return slices.DeleteFunc(files, func(file string) bool {
+		abs, _ := filepath.Abs(file)
+		if real, err := filepath.EvalSymlinks(abs); err == nil {
+			abs = real
+		}
+		was := seen[abs]
+		seen[abs] = true
+		return was
+	})
+}
+
+func (d *decoder) configDir(dir string) []string {
+	entries, err := os.ReadDir(dir) // in the order of names
+	if err != nil {
+		d.problem("Cannot read configuration", fmt.Sprintf("%s: %v.", dir, plainCause(err)))
+		return nil
+	}
+	var files []string
+	for _, entry := range entries {
+		if name := entry.Name(); filepath.Ext(name) == ".hcl" && !strings.HasPrefix(name, ".") {
+			files = append(files, filepath.Join(dir, name))
+		}
+	}
+	if len(files) == 0 {
+		d.problem("No configuration", fmt.Sprintf("The directory %s holds no *.hcl file.", dir))
+	}
+	return files
+}
+
+func (d *decoder) parse(path string) (source, bool) {
+	abs, _ := filepath.Abs(path)
+	d.watchFile(abs)
+	data, _, err := readFile(path)
+	if err != nil {
+		d.problem("Cannot read configuration", fmt.Sprintf("%s: %v.", path, err))
+		return source{}, false
+	}
+	return d.parseBytes(data, path, filepath.Dir(abs))
+}
+
+// parseBytes parses one file whose relative paths start at dir. A file with
+// syntax errors still gives what could be understood of it, so that its other
+// faults are told in the same run.
+func (d *decoder) parseBytes(data []byte, name, dir string) (source, bool) {
+	file, diags := hclsyntax.ParseConfig(data, name, hcl.InitialPos)
+	d.diags = append(d.diags, diags...)
+	if file == nil {
+		return source{}, false
+	}
+	d.files[name] = file
+	syn, ok := file.Body.(*hclsyntax.Body)
+	if !ok {
+		return source{}, false
+	}
+	return source{name: name, body: body{syn: syn, ctx: d.scope(dir), dir: dir}}, true
+}
+
+func (d *decoder) scope(dir string) *hcl.EvalContext {
+	if d.scopes[dir] == nil {
+		d.scopes[dir] = &hcl.EvalContext{Functions: d.functions(dir)}
+	}
+	return d.scopes[dir]
+}
+
+var rootSchema = schema{blocks: []blockType{
+	{name: "state", label: "kind"}, {name: "http"}, {name: "control"}, {name: "log"},
+	{name: "provider", label: "name"}, {name: "token", label: "name"},
+}}
+
+// config decodes all sources into one Config, which is good only if no fault
+// was noted on the way.
+func (d *decoder) config(sources []source) *Config {
+	merged := map[string][]section{}
+	for _, src := range sources {
+		for typ, blocks := range d.blocks(src.body, &rootSchema) {
+			for _, blk := range blocks {
+				merged[typ] = append(merged[typ], section{block: blk, d: d})
+			}
+		}
+	}
+	cfg := &Config{
+		State:   d.state(d.single(merged, "state")),
+		HTTP:    d.http(d.single(merged, "http")),
+		Control: d.control(d.single(merged, "control")),
+		Log:     d.log(d.single(merged, "log")),
+	}
+	providers := d.providers(merged["provider"])
+	tokens := d.tokens(merged["token"], providers)
+	d.validateProviders(providers)
+	d.validateTokens(tokens)
+	for _, p := range providers {
+		cfg.Providers = append(cfg.Providers, p.Provider)
+	}
+	cfg.Tokens = make([]*Token, 0, len(tokens))
+	for i := range tokens {
+		cfg.Tokens = append(cfg.Tokens, tokens[i].tok)
+	}
+	slices.SortFunc(cfg.Providers, func(a, b *Provider) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(cfg.Tokens, func(a, b *Token) int { return cmp.Compare(a.Name, b.Name) })
+	return cfg
+}
+
+// single returns the only block of a type; the zero section without one.
+func (d *decoder) single(merged map[string][]section, typ string) section {
+	all := merged[typ]
+	if len(all) == 0 {
+		return section{d: d}
+	}
+	for _, second := range all[1:] {
+		d.fault(second.defRange, fmt.Sprintf("Second %s block", typ),
+			fmt.Sprintf("There is one %s block at most, and the first stands at %s.", typ, all[0].defRange))
+	}
+	return all[0]
+}
+
+// unique keeps the blocks whose names are good and their own.
+func (d *decoder) unique(typ string, all []section) []section {
+	first := make(map[string]hcl.Range, len(all))
+	return slices.DeleteFunc(slices.Clone(all), func(s section) bool {
+		if !token.ValidName(s.label) {
+			d.fault(s.labelRange, fmt.Sprintf("Unsuitable %s name", typ), s.note(fmt.Sprintf(
+				"%.80q cannot name a %s. A name has up to 63 lower-case letters, digits, dots, underscores and hyphens, and begins with a letter or digit.", s.label, typ)))
+			return true
+		}
+		if at, taken := first[s.label]; taken {
+			d.fault(s.labelRange, fmt.Sprintf("Second %s of that name", typ),
+				fmt.Sprintf("The first %s %q stands at %s. Give one of them another name.", typ, s.label, at))
+			return true
+		}
+		first[s.label] = s.labelRange
+		return false
+	})
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+var (
+	methods   = []string{"POST", "GET"}
+	places    = []string{"form", "query", "json"}
+	encodings = []string{"rfc6749", "raw"}
+)
+
+func (d *decoder) validateProviders(all map[string]*providerDraft) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		d.validateProvider(all[name])
+	}
+}
+
+func (d *decoder) validateProvider(p *providerDraft) {
+	if p.TokenEndpoint == "" {
+		d.fault(p.place("token_endpoint"), "Missing token_endpoint", fmt.Sprintf("Provider %q needs the address of its token endpoint: token_endpoint = \"https://…\".", p.Name))
+	} else {
+		d.validateURL(p.section, "token_endpoint", p.TokenEndpoint, p.AllowInsecureHTTP)
+	}
+	if p.Timeout <= 0 {
+		d.fault(p.place("timeout"), "Unsuitable timeout", "A timeout must be longer than nothing.")
+	}
+	if p.has("client_secret") && p.ClientSecret.IsEmpty() {
+		p.fault("client_secret", "Empty secret", "The client_secret is empty. Leave it out for a public client (client_auth = \"none\"), or give it a value.")
+	}
+	d.validateSchedule(p.Schedule, p.place, "schedule.")
+	d.validateResponse(p)
+	if p.Limits.Concurrency < 1 {
+		d.fault(p.place("limits.concurrency"), "Unsuitable limit", "At least one request must be allowed at a time.")
+	}
+	if !(p.Limits.Rate >= 0) {
+		d.fault(p.place("limits.rate"), "Unsuitable limit", "A rate is a number of requests per second, or 0 for no limit.")
+	}
+	d.validateTLS(p)
+	for _, grantType := range slices.Sorted(maps.Keys(p.requests)) {
+		d.validateRequest(p, grantType, p.requests[grantType])
+	}
+}
+
+func (d *decoder) validateResponse(p *providerDraft) {
+	r := p.Response
+	if r.DefaultLifetime <= 0 {
+		d.fault(p.place("response.default_lifetime"), "Unsuitable lifetime", "The default_lifetime must be longer than nothing.")
+	} else if lead := p.Schedule.Lead; lead >= r.DefaultLifetime {
+		d.warn(p.place("schedule.lead"), "Lead longer than the lifetime", fmt.Sprintf(
+			"A token of the default_lifetime, %s, would be due for refresh from its first second on, and be refreshed every min_interval. Shorten the lead of %s.", r.DefaultLifetime, lead))
+	}
+	for name, path := range map[string]string{"access_token": r.AccessToken, "refresh_token": r.RefreshToken, "expires_in": r.ExpiresIn, "token_type": r.TokenType, "scope": r.Scope} {
+		if !fieldPath.MatchString(path) {
+			d.fault(p.place("response."+name), "Unsuitable field", fmt.Sprintf("%q must be the name of a field, or a dotted path such as \"data.token\".", name))
+		}
+	}
+}
+
+func (d *decoder) validateTLS(p *providerDraft) {
+	if (p.TLS.CertFile == "") != (p.TLS.KeyFile == "") {
+		d.fault(p.place("tls"), "Half a client certificate", "A client certificate needs both cert_file and key_file.")
+	}
+	for name, path := range map[string]string{"ca_file": p.TLS.CAFile, "cert_file": p.TLS.CertFile, "key_file": p.TLS.KeyFile} {
+		if path == "" {
+			continue
+		}
+		in := d.input(path)
+		switch {
+		case in.err != nil:
+			d.fault(p.place("tls."+name), "Cannot read PEM file", fmt.Sprintf("%s: %v.", in.name, in.err))
+		case !holdsPEM(in.text):
+			d.fault(p.place("tls."+name), "No PEM file", fmt.Sprintf("%s holds no PEM block.", in.name))
+		case name == "key_file" && in.mode&0o004 != 0:
+			d.fault(p.place("tls."+name), "World-readable secret file", worldReadable(in))
+		}
+	}
+}
+
+// longestLead is more than any consumer's poll period.
+const longestLead = 24 * time.Hour

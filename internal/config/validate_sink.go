@@ -1,0 +1,153 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template/parse"
+)
+
+func (d *decoder) validateSinks(t *tokenDraft, paths *pathIndex) {
+	for i, s := range t.sinks {
+		f := t.tok.Sinks[i].File
+		d.validateFormat(s, f)
+		d.validateModes(s, f)
+		if f.Path != "" {
+			d.validatePath(s, f.Path, paths)
+		}
+		for key, name := range map[string]string{"owner": f.Owner, "group": f.Group} {
+			if name != "" && !ownerName.MatchString(name) {
+				s.fault(key, "Unsuitable "+key, fmt.Sprintf("The %s is a name or a number.", key))
+			}
+		}
+	}
+}
+
+func (d *decoder) validateModes(s section, f *FileSink) {
+	if f.Mode&0o002 != 0 {
+		s.fault("mode", "World-writable sink", "Everybody on this machine could replace the token. Take that away, as in mode = \"0640\".")
+	} else if f.Mode&0o004 != 0 {
+		d.warn(s.at("mode"), "World-readable sink", s.note(fmt.Sprintf("With mode %04o, everybody on this machine can read the token. A group and mode = \"0640\" give it to a few.", f.Mode)))
+	}
+	if f.DirMode&0o002 != 0 {
+		s.fault("dir_mode", "World-writable directory", "Everybody on this machine could replace the token. Take that away, as in dir_mode = \"0750\".")
+	}
+	if f.DirMode&0o300 != 0o300 {
+		s.fault("dir_mode", "Unusable directory", "The owner must be able to write and search the directory, as with dir_mode = \"0700\".")
+	}
+}
+
+// formatKeys are the keys that only one format reads.
+var formatKeys = map[string]string{"variable": "env", "machine": "netrc", "login": "netrc"}
+
+// validateFormat judges what a file holds, and fills in what hangs on the format.
+func (d *decoder) validateFormat(s section, f *FileSink) {
+	if s.has("template") {
+		if s.has("format") {
+			s.fault("format", "Format beside a template", "A sink has a format or a template. Leave one of them out.")
+		}
+		if fault := templateFault(f.Template); fault != "" {
+			s.fault("template", "Unsuitable template", fault)
+		}
+		f.Format = ""
+	} else if f.Format == "" {
+		f.Format = "token"
+	}
+	for key, format := range formatKeys {
+		if s.has(key) && f.Format != format {
+			s.fault(key, "Argument of another format", fmt.Sprintf("%q says something only with format = %q.", key, format))
+		}
+	}
+	switch f.Format {
+	case "env":
+		d.validateEnv(s, f)
+	case "netrc":
+		d.validateNetrc(s, f)
+	}
+}
+
+func (d *decoder) validateEnv(s section, f *FileSink) {
+	if f.Variable == "" && !s.has("variable") {
+		f.Variable = "TOKEND_ACCESS_TOKEN"
+	}
+	if !plainName.MatchString(f.Variable) {
+		s.fault("variable", "Unsuitable variable", "A variable's name is of letters, digits and underscores, and does not begin with a digit.")
+	}
+}
+
+func (d *decoder) validateNetrc(s section, f *FileSink) {
+	if !s.has("machine") {
+		d.fault(s.defRange, "Missing machine", s.note("The format \"netrc\" needs the name of the host that the token is for: machine = \"api.example.com\"."))
+	} else if !netrcWord.MatchString(f.Machine) {
+		s.fault("machine", "Unsuitable machine", "A machine is the name of a host.")
+	}
+	if !s.has("login") {
+		f.Login = "oauth2"
+	}
+	if !netrcWord.MatchString(f.Login) {
+		s.fault("login", "Unsuitable login", "A login is one word.")
+	}
+}
+
+// templateFault says what is wrong with the syntax of a template; nothing when
+// it is well. Which functions there are is the sink's to know.
+func templateFault(text string) string {
+	if text == "" {
+		return "The template is empty."
+	}
+	tree := parse.New("template")
+	tree.Mode = parse.SkipFuncCheck
+	if _, err := tree.Parse(text, "", "", map[string]*parse.Tree{}); err != nil {
+		return strings.TrimPrefix(err.Error(), "template: ") + "."
+	}
+	return ""
+}
+
+// pathIndex knows which path is whose.
+type pathIndex struct {
+	d     *decoder
+	files map[string]rangeOf // by real path
+	dirs  map[string]string  // what directories really are
+}
+
+func newPathIndex(d *decoder) *pathIndex {
+	return &pathIndex{d: d, files: map[string]rangeOf{}, dirs: map[string]string{}}
+}
+
+// real resolves the symlinks of a directory, as far as it exists.
+func (x *pathIndex) real(dir string) string {
+	if known, ok := x.dirs[dir]; ok {
+		return known
+	}
+	resolved := dir
+	if parent := filepath.Dir(dir); parent != dir {
+		resolved = filepath.Join(x.real(parent), filepath.Base(dir))
+		if info, err := os.Lstat(resolved); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			if target, err := filepath.EvalSymlinks(resolved); err == nil {
+				resolved = target
+			}
+		}
+	}
+	x.dirs[dir] = resolved
+	return resolved
+}
+
+func (d *decoder) validatePath(s section, path string, paths *pathIndex) {
+	real := filepath.Join(paths.real(filepath.Dir(path)), filepath.Base(path))
+	if first, taken := paths.files[real]; taken {
+		s.fault("path", "Two sinks with one path", fmt.Sprintf("%s is written by the sink at %s already. Give each sink a path of its own.", path, first))
+		return
+	}
+	paths.files[real] = s.at("path")
+	for _, other := range []string{path, real} {
+		if _, read := d.watch[other]; read {
+			s.fault("path", "Sink over an input", fmt.Sprintf("%s is something that this configuration reads.", path))
+			return
+		}
+	}
+	if slices.Contains([]string{"/", "."}, path) {
+		s.fault("path", "Unsuitable path", "A path names a file.")
+	}
+}
