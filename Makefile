@@ -9,10 +9,8 @@ SHELL       := /usr/bin/env bash
 export GOTOOLCHAIN := local
 export GOWORK      := off
 
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS  := -s -w -X main.version=$(VERSION)
-FUZZTIME ?= 30s
-E2EFLAGS ?=
+FUZZTIME   ?= 30s
+E2EFLAGS   ?=
 BENCHFLAGS ?=
 
 # Every module of the repository, the main one first.
@@ -24,7 +22,8 @@ help: ## what there is
 
 .PHONY: build
 build: ## the daemon, into ./tokend
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o tokend ./cmd/tokend
+	@# The go command writes version and commit into it, from the tags of git.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o tokend ./cmd/tokend
 
 .PHONY: check
 check: lint test-unit ## what to run before a commit: format, vet, lint, unit tests
