@@ -71,6 +71,7 @@ func (s *Server) serve(api API, h handler) http.Handler {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
 			http.Error(w, "the body cannot be read", http.StatusBadRequest)
+			s.count(api, Request{Status: http.StatusBadRequest, Outcome: Refused, Detail: "the body cannot be read"})
 			return
 		}
 		fault := s.faultOf(api)

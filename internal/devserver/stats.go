@@ -47,8 +47,8 @@ type Counts struct {
 // working order.
 func (c Counts) TokenRequests() uint64 { return c.Logins + c.Refreshes + c.Refusals }
 
-// Stats is a snapshot: the counts in the order of [APIs], and the most recent
-// requests, oldest first.
+// Stats is a snapshot: the counts in the order of [APIs], and the 64 most recent
+// requests, oldest first, without the accepted ones for a resource.
 type Stats struct {
 	Counts []Counts
 	Recent []Request
@@ -88,6 +88,9 @@ func (s *Server) count(api API, r Request) {
 	r.At, r.API = s.options.Now(), api
 	if r.Grant != resourceVisit || r.Outcome != Refused {
 		s.tally.counts[api].add(r.Outcome)
+	}
+	if r.Outcome == Accepted {
+		return // probes would crowd out everything else
 	}
 	s.tally.recent = append(s.tally.recent, r)
 	if extra := len(s.tally.recent) - keepRecent; extra > 0 {
