@@ -76,14 +76,16 @@ func (t *template) headers(host string) ([]byte, error) {
 			all["Content-Type"] = "application/json"
 		}
 	}
+	seen := map[string]bool{}
 	for name, value := range t.Headers {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		if err := t.checkHeader(canonical, value); err != nil {
 			return nil, fmt.Errorf("header %q: %w", name, err)
 		}
-		if canonical != name && !t.Headers[canonical].IsEmpty() {
+		if seen[canonical] {
 			return nil, fmt.Errorf("header %q is set twice", name)
 		}
+		seen[canonical] = true
 		delete(all, canonical)
 		all[name] = value.Reveal()
 	}
