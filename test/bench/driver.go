@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// bench is one run of the driver.
+type bench struct {
+	*settings
+	*results
+	systems []system
+	began   time.Time
+}
+
+// phase is a run that measures some rows of one system.
+type phase struct {
+	name string
+	rows []string
+	run  func(context.Context, system) error
+}
+
+func drive(ctx context.Context, s *settings) (err error) {
+	folder, err := os.MkdirTemp("", "tokend-bench-*")
+	if err != nil {
+		return fmt.Errorf("making a folder for the binary: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	if s.ext4MiB > 0 {
+		unmount, err := s.mountImage(ctx)
+		if err != nil {
+			return err
+		}
+		defer unmount()
+	}
+	b := &bench{settings: s, results: newResults(), began: time.Now()}
+	if err := b.prepare(ctx, folder); err != nil {
+		return err
+	}
+	for _, p := range b.phases() {
+		if err := b.measure(ctx, p); err != nil {
+			return err
+		}
+	}
+	b.report(os.Stdout)
+	if b.ill {
+		return errors.New("not every run came to its end; see the notes")
+	}
+	return nil
+}
+
+func (b *bench) prepare(ctx context.Context, folder string) error {
+	for _, name := range b.settings.systems {
+		if name == "loop" {
+			b.systems = append(b.systems, loop{})
+			continue
+		}
+		binary := b.tokend
+		if binary == "" {
+			b.progress("building tokend in %s", b.repo)
+			var err error
+			if binary, err = build(ctx, b.repo, folder); err != nil {
+				return err
+			}
+		}
+		b.systems = append(b.systems, tokend{binary})
+	}
+	return nil
+}
+
+func (b *bench) phases() []phase {
+	return []phase{
+		{"steady", []string{"cpu", "memory", "lateness", "peak", "delivery"}, b.steady},
+		{"steady on tmpfs", []string{"cpu"}, b.steadyOnTmpfs},
+		{"memory of one token", []string{"memory"}, b.empty},
+		{"outages", []string{"outage"}, b.outages},
+		{"restart and reload", []string{"restart", "reload"}, b.restart},
+		{"rate limit", []string{"limit"}, b.limit},
+		{"latency", []string{"latency"}, b.latency},
+		{"cold start", []string{"cold"}, b.coldStarts},
+	}
+}
+
+// measure runs one phase for every system. The failure of a run is noted, and the
+// others go on; only the end of ctx is an error.
+func (b *bench) measure(ctx context.Context, p phase) error {
+	if !slices.ContainsFunc(p.rows, func(r string) bool { return b.wants(r) }) {
+		return nil
+	}
+	for _, sys := range b.systems {
+		b.progress("%s: %s", sys.name(), p.name)
+		err := p.run(ctx, sys)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s of %s: %w", p.name, sys.name(), context.Cause(ctx))
+		}
+		if err != nil {
+			b.progress("%s: %s failed: %v", sys.name(), p.name, err)
+			b.note("**failed**: %s of %s: %v", p.name, sys.name(), err)
+			b.ill = true
+		}
+	}
+	return nil
+}
+
+func (b *bench) progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "[%6.1fs] %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// on opens a stage, hands it to do, and closes it whatever happens.
+func (b *bench) on(ctx context.Context, st *stage, base string, do func() error) (err error) {
+	st.settings = b.settings
+	defer func() { err = errors.Join(err, st.close(ctx)) }()
+	if err := st.open(base); err != nil {
+		return err
+	}
+	return do()
+}
+
+// whole is a stage of all tokens with the usual lifetime.
+func (b *bench) whole(sys system) *stage {
+	return &stage{system: sys, tokens: b.tokens, lifetime: b.lifetime}
+}
+
+// coldOn starts the system and keeps the time as one more cold start.
+func (b *bench) coldOn(ctx context.Context, st *stage, row string) error {
+	took, err := st.cold(ctx)
+	if err != nil {
+		return err
+	}
+	b.progress("%s: every file valid after %.2f s", st.system.name(), took.Seconds())
+	key := row + "/" + st.system.name()
+	b.colds[key] = append(b.colds[key], took.Seconds())
+	return nil
+}
