@@ -12,13 +12,13 @@ import (
 // lifetime. Every secret in it is a demonstration value.
 func (s *Server) Config(baseURL, dir string) string {
 	var b strings.Builder
-	lead := max(s.options.Lifetime/6, time.Millisecond)
+	lead := max((s.options.Lifetime / 6).Truncate(time.Millisecond), time.Millisecond)
 	err := configTemplate().Execute(&b, map[string]any{
 		"Base":     strings.TrimSuffix(baseURL, "/"),
 		"Dir":      strings.TrimSuffix(dir, "/"),
 		"Lifetime": s.options.Lifetime.String(),
 		"Lead":     lead.String(),
-		"Floor":    max(lead*2/5, time.Millisecond).String(),
+		"Floor":    max((lead * 2 / 5).Truncate(time.Millisecond), time.Millisecond).String(),
 		"Every":    max(lead, time.Second).String(),
 		"Brand":    ratorBrand,
 	})
