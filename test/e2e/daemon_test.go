@@ -20,7 +20,7 @@ import (
 // control socket, and a directory for what it writes.
 type daemon struct {
 	*process
-	bin, dir string
+	bin, dir, socket string
 }
 
 // status is what `tokend status --output json` says, as far as tests ask.
@@ -32,14 +32,21 @@ type status struct {
 }
 
 // newDaemon makes a place for a daemon whose config is house followed by hcl,
-// and starts nothing. In hcl, DIR stands for the directory of the files.
+// and starts nothing. In hcl, DIR stands for the daemon's directory.
 func newDaemon(t *testing.T, hcl string) *daemon {
 	t.Helper()
-	d := &daemon{bin: must(lab.tokend())(t)}
+	d := placeDaemon(t)
+	d.socket = filepath.Join(d.dir, "run", "control.sock")
+	d.configure(t, house+hcl)
+	return d
+}
+
+// placeDaemon leaves the config, and where the socket is, to the caller.
+func placeDaemon(t *testing.T) *daemon {
+	t.Helper()
 	// A unix socket's path is short, so t.TempDir will not do.
-	d.dir = must(os.MkdirTemp("", "tokend-"))(t)
+	d := &daemon{bin: must(lab.tokend())(t), dir: must(os.MkdirTemp("", "tokend-"))(t)}
 	t.Cleanup(func() { _ = os.RemoveAll(d.dir) })
-	d.configure(t, hcl)
 	return d
 }
 
@@ -58,7 +65,7 @@ log {
 
 func (d *daemon) configure(t *testing.T, hcl string) {
 	t.Helper()
-	text := strings.ReplaceAll(house+hcl, "DIR", d.dir)
+	text := strings.ReplaceAll(hcl, "DIR", d.dir)
 	fresh := d.config() + ".new"
 	if err := os.WriteFile(fresh, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -70,12 +77,13 @@ func (d *daemon) configure(t *testing.T, hcl string) {
 
 func (d *daemon) config() string          { return filepath.Join(d.dir, "tokend.hcl") }
 func (d *daemon) state() string           { return filepath.Join(d.dir, "state") }
-func (d *daemon) socket() string          { return filepath.Join(d.dir, "run", "control.sock") }
 func (d *daemon) file(name string) string { return filepath.Join(d.dir, "out", name) }
 
-// content is empty when there is no file.
-func (d *daemon) content(name string) string {
-	content, _ := os.ReadFile(d.file(name))
+func (d *daemon) content(name string) string { return contentOf(d.file(name)) }
+
+// contentOf is empty when there is no file.
+func contentOf(path string) string {
+	content, _ := os.ReadFile(path)
 	return string(content)
 }
 
@@ -88,7 +96,7 @@ func (d *daemon) run(t *testing.T) {
 // command runs one of tokend's commands against the daemon.
 func (d *daemon) command(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), d.bin, append(args, "--socket", d.socket())...)
+	cmd := exec.CommandContext(t.Context(), d.bin, append(args, "--socket", d.socket)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.Output()

@@ -142,7 +142,7 @@ func TestHydraRevokedFamilyNeedsAHumanAndKeepsItsFileUntilANewSeed(t *testing.T)
 	if s.LastError == nil || s.LastError.Message == "" {
 		t.Error("the status must say why")
 	}
-	d.configure(t, hydraProvider(h, web)+refreshTokenToken(h.authorize(t, web).RefreshToken))
+	d.configure(t, house+hydraProvider(h, web)+refreshTokenToken(h.authorize(t, web).RefreshToken))
 	d.until(t, 10*time.Second, "portal", "is fresh again by a reload",
 		func(s token.Status) bool { return s.State == token.StateFresh })
 	if got := d.content("portal"); got == last || !live(t, h, got) {
