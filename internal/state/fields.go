@@ -25,6 +25,7 @@ const (
 	tagIntent       = 9
 	tagRotation     = 10
 	tagCold         = 11
+	tagNotified     = 12
 	tags            = 12
 )
 
@@ -36,7 +37,7 @@ const (
 // fieldsSize is an upper bound, so that encoding allocates once.
 func fieldsSize(r *token.Record) int {
 	return len(r.AccessToken.Reveal()) + len(r.RefreshToken.Reveal()) + len(r.TokenType) + len(r.Scope) +
-		len(r.Binding) + sha256.Size + 2*timeSize + intentSize + tags*(1+binary.MaxVarintLen32)
+		len(r.Binding) + sha256.Size + 2*timeSize + intentSize + 1 + 8 + tags*(1+binary.MaxVarintLen32)
 }
 
 func appendFields(b []byte, r *token.Record) []byte {
@@ -61,6 +62,9 @@ func appendFields(b []byte, r *token.Record) []byte {
 	}
 	if r.Cold {
 		b = append(b, tagCold, 0)
+	}
+	if r.Notified != 0 {
+		b = binary.BigEndian.AppendUint64(append(b, tagNotified, 8), r.Notified)
 	}
 	return b
 }
@@ -129,6 +133,8 @@ func setField(r *token.Record, tag byte, v []byte) (err error) {
 		err = exactly(v, 1, func() { r.Rotation = token.Rotation(v[0]) })
 	case tagCold:
 		r.Cold = true
+	case tagNotified:
+		err = exactly(v, 8, func() { r.Notified = binary.BigEndian.Uint64(v) })
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -27,6 +28,8 @@ func (s *Store) run() {
 			return
 		}
 		s.commit(ops)
+		// Whoever is ready to run may have something to save as well.
+		runtime.Gosched()
 	}
 }
 

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,7 +64,7 @@ func (s *Store) bolt(name string) (db *bbolt.DB, err error) {
 	err = guard(func() error {
 		db, err = bbolt.Open(s.dir.path(name), fileMode, &bbolt.Options{
 			Timeout:         lockWait,
-			FreelistType:    bbolt.FreelistMapType,
+			FreelistType:    bbolt.FreelistArrayType,
 			InitialMmapSize: mapSize,
 			NoStatistics:    true,
 			OpenFile: func(_ string, flag int, mode os.FileMode) (*os.File, error) {
@@ -174,7 +175,7 @@ func (s *Store) fill(db *bbolt.DB, old *image) (n int, lost, err error) {
 			var failed error
 			lost = old.salvage(func(bucket string, key, value []byte) {
 				if b := tx.Bucket([]byte(bucket)); b != nil && failed == nil {
-					failed = b.Put(key, value)
+					failed = b.Put(key, bytes.Clone(value))
 				}
 				if bucket == string(recordsBucket) {
 					n++

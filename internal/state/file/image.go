@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"slices"
 )
 
 // The layout of bbolt's file, version 2, in the machine's byte order.
@@ -28,9 +29,7 @@ const (
 	noFreelist      = ^uint64(0)
 	manyIDs         = 0xFFFF // then the true count is the first element
 
-	maxDepth    = 16
-	minPageSize = 1 << 10
-	maxPageSize = 1 << 16
+	maxLevel = 16 // of the tree of buckets; those of a bucket follow it
 )
 
 // native is the byte order that bbolt writes in.
@@ -63,6 +62,7 @@ type image struct {
 	pageSize int64
 	metas    []meta // the valid ones, newest first
 	uses     []use  // by page id
+	levels   [][]byte
 }
 
 func readImage(r io.ReaderAt, size int64) *image {
@@ -112,7 +112,7 @@ func (m *image) readMeta(id int64) (meta, bool) {
 	}, true
 }
 
-// visit receives one entry of a bucket; its arguments are not kept.
+// visit receives one entry of a bucket. The bytes are good until it returns.
 type visit func(bucket string, key, value []byte)
 
 // verify reports the first thing that is wrong with the database: that every
@@ -163,23 +163,35 @@ func (m *image) mark(id, n uint64, u use) error {
 	return nil
 }
 
-// page reads a page with its overflow and claims it.
-func (m *image) page(id uint64, u use) ([]byte, error) {
+// page reads a page with its overflow and claims it. The bytes are good until
+// the next page of the same level is read.
+func (m *image) page(id uint64, u use, level int) ([]byte, error) {
 	if id < metaPages || id >= uint64(len(m.uses)) {
 		return nil, fmt.Errorf("page %d is outside the file", id)
 	}
-	head := make([]byte, pageHeader)
-	if _, err := m.r.ReadAt(head, int64(id)*m.pageSize); err != nil {
-		return nil, fmt.Errorf("reading page %d: %w", id, err)
-	}
-	if native.Uint64(head) != id {
-		return nil, fmt.Errorf("page %d calls itself %d", id, native.Uint64(head))
-	}
-	n := uint64(native.Uint32(head[12:])) + 1
-	if err := m.mark(id, n, u); err != nil {
+	b, err := m.read(id, 1, level)
+	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, int64(n)*m.pageSize)
+	if native.Uint64(b) != id {
+		return nil, fmt.Errorf("page %d calls itself %d", id, native.Uint64(b))
+	}
+	n := uint64(native.Uint32(b[12:])) + 1
+	if err := m.mark(id, n, u); err != nil || n == 1 {
+		return b, err
+	}
+	return m.read(id, n, level)
+}
+
+// read reads n pages into the buffer of a level. A file is as large as a fleet,
+// so one buffer a level keeps the check of it from growing the process.
+func (m *image) read(id, n uint64, level int) ([]byte, error) {
+	for len(m.levels) <= level {
+		m.levels = append(m.levels, nil)
+	}
+	size := int(n) * int(m.pageSize)
+	m.levels[level] = slices.Grow(m.levels[level][:0], size)[:size]
+	b := m.levels[level]
 	if _, err := m.r.ReadAt(b, int64(id)*m.pageSize); err != nil {
 		return nil, fmt.Errorf("reading page %d: %w", id, err)
 	}
@@ -190,7 +202,7 @@ func (m *image) readFreelist(id uint64) error {
 	if id == noFreelist {
 		return errors.New("the list of free pages is missing")
 	}
-	b, err := m.page(id, isFreelist)
+	b, err := m.page(id, isFreelist, 0)
 	if err != nil {
 		return err
 	}
@@ -230,7 +242,7 @@ func (m *image) walk(root uint64, v visit) error {
 			v(name, e.key, e.value)
 		}
 		if id := native.Uint64(e.value); id != 0 {
-			m.walkPage(id, 0, bounds{}, &faults, entry)
+			m.walkPage(id, maxLevel, bounds{}, &faults, entry)
 			return
 		}
 		m.walkInline(e.value[bucketHeader:], &faults, entry)
@@ -257,15 +269,15 @@ func (m *image) walkInline(b []byte, faults *faults, v func(element)) {
 // below high. nil is no bound.
 type bounds struct{ low, high []byte }
 
-func (m *image) walkPage(id uint64, depth int, within bounds, faults *faults, v func(element)) {
-	b, err := m.page(id, inTree)
+func (m *image) walkPage(id uint64, level int, within bounds, faults *faults, v func(element)) {
+	b, err := m.page(id, inTree, level)
 	if err != nil {
 		faults.add(err)
 		return
 	}
 	p, err := parsePage(b)
 	if err == nil {
-		err = p.check(depth, within)
+		err = p.check(level, within)
 	}
 	if err != nil {
 		faults.add(fmt.Errorf("page %d: %w", id, err))
@@ -280,16 +292,16 @@ func (m *image) walkPage(id uint64, depth int, within bounds, faults *faults, v 
 		if i+1 < len(p.elements) {
 			child.high = p.elements[i+1].key
 		}
-		m.walkPage(e.child, depth+1, child, faults, v)
+		m.walkPage(e.child, level+1, child, faults, v)
 	}
 }
 
-func (p *page) check(depth int, within bounds) error {
+func (p *page) check(level int, within bounds) error {
 	switch {
-	case depth > maxDepth:
+	case level == maxLevel-1 || level == 2*maxLevel-1:
 		return errors.New("too deep a tree")
 	case len(p.elements) == 0:
-		if depth > 0 || p.branch {
+		if within.low != nil || p.branch {
 			return errors.New("empty")
 		}
 		return nil
