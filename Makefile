@@ -30,7 +30,7 @@ check: lint test-unit ## what to run before a commit: format, vet, lint, unit te
 
 .PHONY: lint
 lint: format vet ## gofmt, go vet, golangci-lint
-	@lint="$$(go -C test/tools tool -n golangci-lint)" && "$$lint" run ./...
+	@lint="$$(go -C test/tools tool -n golangci-lint)" && "$$lint" run ./... && cd test/bench && "$$lint" run ./...
 
 .PHONY: format
 format:
@@ -40,6 +40,7 @@ format:
 .PHONY: vet
 vet:
 	go vet ./...
+	go -C test/bench vet ./...
 
 .PHONY: test
 test: test-unit fuzz-short test-bench test-e2e ## everything: unit tests with -race, a short fuzz, end-to-end tests

@@ -162,36 +162,36 @@ func (o *oracle) judgeJournal() {
 // there for is shown to it.
 func TestOracleSeesWhatADaemonMustNotDo(t *testing.T) {
 	t.Parallel()
-	for name, misbehave := range map[string]func(*strict, *oracle, *family, *issue){
-		"spends a refresh token without a durable intent": func(s *strict, o *oracle, f *family, first *issue) {
+	for name, misbehave := range map[string]func(*strict, *oracle, *issue){
+		"spends a refresh token without a durable intent": func(s *strict, o *oracle, first *issue) {
 			s.refresh(first.refresh)
 			o.compare("ann", recordOf(first, false), "")
 		},
-		"publishes before it persists": func(s *strict, o *oracle, f *family, first *issue) {
+		"publishes before it persists": func(s *strict, o *oracle, first *issue) {
 			s.refresh(first.refresh)
-			o.compare("ann", recordOf(first, true), f.latest.access)
+			o.compare("ann", recordOf(first, true), first.family.latest.access)
 		},
-		"goes on from an answer that it did not store": func(s *strict, o *oracle, f *family, first *issue) {
+		"goes on from an answer that it did not store": func(s *strict, o *oracle, first *issue) {
 			s.refresh(first.refresh)
-			s.refresh(f.latest.refresh)
+			s.refresh(first.family.latest.refresh)
 			o.compare("ann", recordOf(first, true), "")
 		},
-		"writes an intent for another refresh token": func(s *strict, o *oracle, f *family, first *issue) {
+		"writes an intent for another refresh token": func(_ *strict, o *oracle, first *issue) {
 			r := recordOf(first, true)
 			r.Intent.Spent[0]++
 			o.compare("ann", r, "")
 		},
-		"presents a superseded refresh token": func(s *strict, o *oracle, f *family, first *issue) {
+		"presents a superseded refresh token": func(s *strict, o *oracle, first *issue) {
 			s.refresh(first.refresh)
 			s.refresh(first.refresh)
 			o.judgeJournal()
 		},
-		"logs in although its family lives": func(s *strict, o *oracle, f *family, first *issue) {
+		"logs in although its family lives": func(s *strict, o *oracle, _ *issue) {
 			s.boot++
 			s.note(entry{user: "ann", kind: "login"})
 			o.judgeJournal()
 		},
-		"loses its record": func(s *strict, o *oracle, f *family, first *issue) {
+		"loses its record": func(s *strict, o *oracle, first *issue) {
 			s.refresh(first.refresh)
 			o.absent("ann", token.ErrNoRecord)
 		},
@@ -199,7 +199,7 @@ func TestOracleSeesWhatADaemonMustNotDo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, o, f := oneFamily(t)
-			misbehave(s, o, f, f.latest)
+			misbehave(s, o, f.latest)
 			if len(o.faults) != 1 {
 				t.Errorf("faults: %q", o.faults)
 			}
