@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tokend-project/tokend/internal/control"
+	"github.com/tokend-project/tokend/internal/sinks"
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// freshness is what get and exec ask of a token.
+type freshness struct {
+	minTTL time.Duration
+	wait   time.Duration
+}
+
+func (f *freshness) add(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&f.minTTL, "min-ttl", 0, "fail unless the token lives for at least this `duration`")
+	cmd.Flags().DurationVar(&f.wait, "wait", 0, "wait at most this `duration` for such a token; 0 fails at once")
+}
+
+func (f *freshness) check(cmd *cobra.Command) error {
+	if f.minTTL < 0 || f.wait < 0 {
+		return usage(cmd, fmt.Errorf("--min-ttl and --wait can't be negative"))
+	}
+	return nil
+}
+
+// token asks the daemon for the token, after waiting for it where that is
+// wanted.
+func (f *freshness) token(ctx context.Context, client *control.Client, name string) (token.Token, error) {
+	if f.wait > 0 {
+		if err := client.Wait(ctx, []string{name}, f.minTTL, f.wait); err != nil {
+			return token.Token{}, err
+		}
+	}
+	return client.Token(ctx, name, f.minTTL)
+}
+
+func newGet() *cobra.Command {
+	var daemon daemonFlags
+	var fresh freshness
+	var format, template string
+	var options sinks.FormatOptions
+	cmd := &cobra.Command{
+		Use:   "get NAME",
+		Short: "Print a token",
+		Long: `Print the current access token to standard output, and nothing else there. The
+formats are those of a file sink. Ends with 5 when there is no valid access
+token, or less than --min-ttl is left of it.`,
+		Example: `  tokend get operator --format header | curl -H @- https://rator.example/api
+  tokend get operator --min-ttl 5m --wait 30s`,
+		Args:              oneName,
+		ValidArgsFunction: daemon.completeNames(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			render, err := formatOf(cmd, format, template, options)
+			if err != nil {
+				return err
+			}
+			if err := fresh.check(cmd); err != nil {
+				return err
+			}
+			client, err := daemon.client()
+			if err != nil {
+				return err
+			}
+			t, err := fresh.token(cmd.Context(), client, args[0])
+			if err != nil {
+				return err
+			}
+			return printToken(cmd, render, t)
+		},
+	}
+	daemon.add(cmd)
+	fresh.add(cmd)
+	names := sinks.FormatNames()
+	cmd.Flags().StringVarP(&format, "format", "f", names[0], "`format`: "+strings.Join(names, ", "))
+	cmd.Flags().StringVar(&template, "template", "", "Go `template` instead of a format, such as '{{ .AccessToken }}'")
+	cmd.Flags().StringVar(&options.Variable, "variable", "", "`name` of the variable in the format env (default TOKEND_ACCESS_TOKEN)")
+	cmd.Flags().StringVar(&options.Machine, "machine", "", "host `name` in the format netrc")
+	cmd.Flags().StringVar(&options.Login, "login", "", "login `name` in the format netrc (default oauth2)")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+	cmd.MarkFlagsMutuallyExclusive("format", "template")
+	return cmd
+}
+
+// formatOf takes the template when there is one. What the formats refuse is a
+// usage error.
+func formatOf(cmd *cobra.Command, name, template string, o sinks.FormatOptions) (sinks.Format, error) {
+	if template != "" {
+		f, err := sinks.NewTemplate(template)
+		return f, usage(cmd, err)
+	}
+	f, err := sinks.NewFormat(name, o)
+	return f, usage(cmd, err)
+}
+
+// printToken ends the output with a newline, which the shell's $(…) takes off
+// again.
+func printToken(cmd *cobra.Command, f sinks.Format, t token.Token) error {
+	text, err := f.Render(t)
+	if err != nil {
+		return err
+	}
+	if !bytes.HasSuffix(text, []byte("\n")) {
+		text = append(text, '\n')
+	}
+	if _, err := cmd.OutOrStdout().Write(text); err != nil {
+		return fmt.Errorf("write the token: %w", err)
+	}
+	return nil
+}

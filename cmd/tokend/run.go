@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tokend-project/tokend/internal/app"
+)
+
+func newRun() *cobra.Command {
+	var paths []string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon",
+		Long: `Keep every configured token fresh, until SIGTERM or SIGINT. What is in flight
+then is finished, so that no refresh token is lost; a second signal ends the
+daemon at once. SIGHUP loads the configuration again. The log goes to standard
+error.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := harden(); err != nil {
+				return err
+			}
+			return serve(cmd.Context(), pathsOr(paths), cmd.ErrOrStderr())
+		},
+	}
+	configFlag(cmd, &paths, configUsage)
+	return cmd
+}
+
+// serve is the daemon from its start to its end. Signals are caught before
+// there is anything to lose.
+func serve(ctx context.Context, paths []string, log io.Writer) (err error) {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	hup, stopHup := hangups()
+	defer stopHup()
+	a, err := app.New(ctx, app.Options{ConfigPaths: paths, LogOutput: log, Version: buildVersion().Version})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+
+	running, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			select {
+			case <-running.Done():
+				return
+			case <-hup:
+				_ = a.Reload(running) // the app logs it and shows it in its status
+			}
+		}
+	})
+	err = a.Run(ctx)
+	cancel()
+	group.Wait()
+	return err
+}
