@@ -161,6 +161,19 @@ func (r *Refresher) missing(names []string, minTTL time.Duration, asked map[stri
 	return errors.Join(errs...)
 }
 
+// Specs returns what runs, in no order. The Specs must not be changed.
+func (r *Refresher) Specs() []*Spec {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	specs := make([]*Spec, 0, len(r.entries))
+	for _, e := range r.entries {
+		if !e.retired {
+			specs = append(specs, e.spec)
+		}
+	}
+	return specs
+}
+
 // Names returns the names of all tokens, sorted.
 func (r *Refresher) Names() []string {
 	r.mu.Lock()

@@ -25,6 +25,11 @@ func (r *Refresher) Apply(ctx context.Context, specs []*Spec, limits map[string]
 		r.watch(d)
 		r.start(ctx, d)
 	}
+	for name, rec := range records {
+		if rec.Valid(r.now()) {
+			r.emit(Event{Kind: Resumed, Token: name, Generation: rec.Generation, ExpiresAt: rec.ExpiresAt})
+		}
+	}
 	return nil
 }
 
@@ -93,7 +98,7 @@ func (r *Refresher) enter(s *Spec, rec token.Record) *entry {
 // road for it finishes under the old one.
 func (r *Refresher) change(e *entry, s *Spec) {
 	old := e.spec
-	if !e.retired && sameButSinks(old, s) {
+	if !e.retired && sameButSinks(old, s) && sameSinks(e.deliveries, s.Sinks) {
 		return
 	}
 	if e.place != 0 && old.Provider != s.Provider {
@@ -111,7 +116,8 @@ func (r *Refresher) change(e *entry, s *Spec) {
 }
 
 func sameButSinks(a, b *Spec) bool {
-	return a.Provider == b.Provider && a.Binding == b.Binding && a.Request == b.Request && a.Rest == b.Rest
+	return a.Provider == b.Provider && a.Binding == b.Binding && a.RequestPrint == b.RequestPrint &&
+		a.PolicyPrint == b.PolicyPrint && a.HookPrint == b.HookPrint && a.ProbePrint == b.ProbePrint
 }
 
 func (r *Refresher) planProbe(e *entry) {
@@ -135,10 +141,10 @@ func (r *Refresher) respec(e *entry, old *Spec, at time.Time) time.Time {
 		// Another family: who logs in, where or for what is different.
 		e.failures, e.floor, e.dead, e.wantLogin = 0, now, false, true
 		return now
-	case old.Request != e.spec.Request && (e.failures > 0 || e.rec.AccessToken.IsEmpty()):
+	case old.RequestPrint != e.spec.RequestPrint && (e.failures > 0 || e.rec.AccessToken.IsEmpty()):
 		e.failures, e.floor = 0, now
 		return now
-	case old.Rest != e.spec.Rest && e.failures == 0 && !e.rec.AccessToken.IsEmpty():
+	case old.PolicyPrint != e.spec.PolicyPrint && e.failures == 0 && !e.rec.AccessToken.IsEmpty():
 		at, e.wantLogin = e.plan(now)
 		return latest(at, e.floor)
 	}

@@ -97,8 +97,11 @@ type Spec struct {
 	Probe   Prober        // nil: none
 	ProbeAt time.Duration // the probe's interval
 
-	Request Fingerprint // how a request is made, and with which secrets: a change applies at the next one
-	Rest    Fingerprint // policy, hook and probe: a change plans anew
+	// What the parts are made of, so that a change can be told.
+	RequestPrint Fingerprint // how a request is made, and with which secrets: a change applies at the next one
+	PolicyPrint  Fingerprint // a change plans anew
+	HookPrint    Fingerprint
+	ProbePrint   Fingerprint
 }
 
 // Policy is what the tokens of a provider mostly share.

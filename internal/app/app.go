@@ -1,0 +1,178 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/tokend-project/tokend/internal/config"
+	"github.com/tokend-project/tokend/internal/control"
+	"github.com/tokend-project/tokend/internal/observe"
+	"github.com/tokend-project/tokend/internal/probe"
+	"github.com/tokend-project/tokend/internal/refresher"
+	"github.com/tokend-project/tokend/internal/sinks/file"
+	"github.com/tokend-project/tokend/internal/state"
+	statefile "github.com/tokend-project/tokend/internal/state/file"
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// Options are what an App needs.
+type Options struct {
+	ConfigPaths []string             // files and directories
+	Version     string               // shown in status
+	LogOutput   io.Writer            // nil: standard error
+	Logger      *slog.Logger         // nil: as the configuration's log block says, to LogOutput
+	Observers   []refresher.Observer // hear of every event, beside log and statistics
+}
+
+// App is a daemon: a configuration and what runs of it. All methods are safe for
+// concurrent use, but Run, Once and Close, of which one is called once.
+type App struct {
+	options   Options
+	logger    *slog.Logger
+	salt      []byte
+	started   time.Time
+	stats     *observe.Delivery
+	store     state.Store
+	places    *destinations
+	probes    *http.Transport
+	refresher *refresher.Refresher
+	control   config.Control
+	http      *config.HTTP
+	state     control.StateStatus
+	reloaded  chan struct{} // roused when the paths to watch may have changed
+
+	reload sync.Mutex // one reload at a time
+
+	mu        sync.Mutex
+	providers map[string]*provider
+	watch     []string
+	loadedAt  time.Time
+	problem   *token.Problem // why the newest configuration does not run
+	warnings  int
+}
+
+// New loads the configuration, takes the state and builds everything. It makes
+// no token request and writes no sink. A configuration that cannot be used is a
+// [*config.Error]; a state that another daemon owns wraps [statefile.ErrLocked].
+func New(ctx context.Context, o Options) (*App, error) {
+	cfg, report := config.Load(o.ConfigPaths, config.Options{})
+	if err := report.Err(); err != nil {
+		return nil, err
+	}
+	a := &App{options: o, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{},
+		control: cfg.Control, http: cfg.HTTP, reloaded: make(chan struct{}, 1)}
+	_, _ = rand.Read(a.salt) // never fails: it ends the process instead
+	a.logger = o.Logger
+	if a.logger == nil {
+		a.logger = observe.NewLogger(cmp.Or[io.Writer](o.LogOutput, os.Stderr), cfg.Log.Format, cfg.Log.Level)
+	}
+	if err := a.assemble(ctx, cfg); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	a.warn(report)
+	if err := a.apply(ctx, cfg, report); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// assemble makes what outlives reloads.
+func (a *App) assemble(ctx context.Context, cfg *config.Config) (err error) {
+	store, err := statefile.Open(ctx, statefile.Options{Dir: cfg.State.Dir, Key: cfg.State.Key, Logger: a.logger})
+	if err != nil {
+		return fmt.Errorf("opening the state: %w", err)
+	}
+	a.store = store
+	a.state = control.StateStatus{Kind: "file", Location: cfg.State.Dir, Sealed: !cfg.State.Key.IsEmpty()}
+	monitor, err := file.NewMonitor(a.logger)
+	if err != nil {
+		return err
+	}
+	a.places = &destinations{files: monitor}
+	if a.probes, err = probe.NewTransport(probe.TLS{}); err != nil {
+		return fmt.Errorf("preparing probes: %w", err)
+	}
+	a.refresher = refresher.New(refresher.Options{
+		Store: a.store, Writers: writers(),
+		Observers: append([]refresher.Observer{observe.NewLog(a.logger), a.stats}, a.options.Observers...),
+	})
+	return nil
+}
+
+// Close releases what New took, for an App that is not run.
+func (a *App) Close() error {
+	var errs []error
+	if a.places != nil {
+		errs = append(errs, a.places.files.Close())
+	}
+	if a.probes != nil {
+		a.probes.CloseIdleConnections()
+	}
+	for _, p := range a.providers {
+		p.client.Close()
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Run keeps the tokens fresh, answers on the control socket and follows the
+// configuration, until ctx ends. It then drains: a refresh that is in flight is
+// committed and delivered. Run closes the App.
+func (a *App) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, a.Close()) }()
+	socket, err := control.Listen(ctx, control.Options{Socket: a.control.Socket, Group: a.control.Group, Daemon: daemon{a}, Logger: a.logger})
+	if err != nil {
+		return err
+	}
+	page, err := a.listen()
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var parts sync.WaitGroup
+	serve := func(what string, f func(context.Context) error) {
+		parts.Go(func() {
+			if err := f(ctx); err != nil {
+				stop(fmt.Errorf("%s: %w", what, err))
+			}
+		})
+	}
+	serve("serving the control socket", socket.Serve)
+	serve("serving http", page)
+	serve("watching the configuration", a.follow)
+	serve("watching files", func(ctx context.Context) error { a.places.files.Run(ctx); return nil })
+	a.logger.Info("started", "event", "started", "version", a.options.Version, "tokens", len(a.refresher.Names()), "socket", a.control.Socket)
+	a.refresher.Run(ctx)
+	parts.Wait()
+	a.logger.Info("stopped", "event", "stopped")
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// Once fills every sink and returns. When ctx ends before that is done, the
+// error names what is missing; what was obtained is kept and delivered all the
+// same. Once closes the App.
+func (a *App) Once(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, a.Close()) }()
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var parts sync.WaitGroup
+	parts.Go(func() { a.refresher.Run(running) })
+	err = a.refresher.Wait(ctx, nil, 0)
+	stop()
+	parts.Wait()
+	return err
+}

@@ -1,0 +1,201 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// An editor's save is several events, and a rollout is many saves: the
+	// configuration is loaded when it has been quiet, or at the latest when the
+	// last of a steady stream has waited long enough.
+	quiet    = 200 * time.Millisecond
+	patience = 2 * time.Second
+	// lookAgain finds what no event tells of: a network file system, a
+	// directory that did not exist when it was to be watched.
+	lookAgain = 30 * time.Second
+)
+
+// follow reloads when a file changes that the configuration was made of. It
+// watches directories, because a file that is replaced by a rename, or reached
+// through a symbolic link as in a mounted ConfigMap, has no event of its own.
+func (a *App) follow(ctx context.Context) error {
+	w, err := fsnotify.NewBufferedWatcher(64)
+	if err != nil {
+		a.logger.Warn("no file events; configuration and secrets are looked at every 30 s", "event", "watch_failed", "error", err)
+		return a.poll(ctx)
+	}
+	defer func() { _ = w.Close() }()
+	f := follower{app: a, watcher: w, watched: map[string]bool{}}
+	f.aim()
+	f.digest = f.sum()
+	return f.run(ctx)
+}
+
+func (a *App) poll(ctx context.Context) error {
+	f := follower{app: a}
+	f.digest = f.sum()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(lookAgain):
+			f.look(ctx)
+		}
+	}
+}
+
+func (a *App) rewatch() {
+	select {
+	case a.reloaded <- struct{}{}:
+	default:
+	}
+}
+
+func (a *App) watching() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.watch
+}
+
+// follower is the state of follow. One goroutine uses it.
+type follower struct {
+	app     *App
+	watcher *fsnotify.Watcher
+	watched map[string]bool
+	digest  [sha256.Size]byte // of everything the running configuration was made of
+}
+
+func (f *follower) run(ctx context.Context) error {
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	var due <-chan time.Time
+	var first time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.app.reloaded:
+			f.aim()
+			f.digest = f.sum()
+			// What changed while the load was reading is looked at again.
+			due = time.After(quiet)
+		case _, ok := <-f.watcher.Events:
+			if !ok {
+				return nil
+			}
+			if due == nil {
+				first = time.Now()
+			}
+			due = time.After(max(0, min(quiet, patience-time.Since(first))))
+		case <-f.watcher.Errors: // events were lost
+			due = time.After(quiet)
+		case <-due:
+			due = nil
+			f.look(ctx)
+		case <-again.C:
+			f.aim()
+			f.look(ctx)
+		}
+	}
+}
+
+// look reloads if what the configuration is made of has changed.
+func (f *follower) look(ctx context.Context) {
+	now := f.sum()
+	if now == f.digest {
+		return
+	}
+	f.digest = now
+	_ = f.app.Reload(ctx) // logged, and shown in status
+}
+
+// aim watches the directories of all that the configuration is made of, and
+// those that their symbolic links lead to.
+func (f *follower) aim() {
+	wanted := map[string]bool{}
+	for _, path := range f.app.watching() {
+		wanted[filepath.Dir(path)] = true
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			wanted[path] = true
+		}
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			wanted[filepath.Dir(resolved)] = true
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(f.watched)) {
+		if !wanted[dir] {
+			_ = f.watcher.Remove(dir)
+			delete(f.watched, dir)
+		}
+	}
+	for dir := range wanted {
+		// Adding a directory again is cheap, and finds one that was replaced.
+		f.watched[dir] = f.watcher.Add(dir) == nil
+	}
+}
+
+// sum digests the content of all that the configuration is made of.
+func (f *follower) sum() (digest [sha256.Size]byte) {
+	h := sha256.New()
+	for _, path := range f.app.watching() {
+		if err := addFile(h, path); err != nil {
+			fmt.Fprintf(h, "%q: unreadable\n", path)
+		}
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func addFile(h io.Writer, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(h, "%q %v\n", path, info.Mode())
+	switch {
+	case info.IsDir():
+		return addNames(h, path)
+	case !info.Mode().IsRegular():
+		return errors.New("not a regular file")
+	}
+	_, err = io.Copy(h, file)
+	return err
+}
+
+// addNames digests which configuration files a directory holds; the files are
+// digested by themselves.
+func addNames(h io.Writer, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".hcl" {
+			fmt.Fprintf(h, "%q %v\n", e.Name(), e.Type()&^fs.ModePerm)
+		}
+	}
+	return nil
+}
+
+// mergeSorted is the union of two lists, sorted.
+func mergeSorted(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/tokend-project/tokend/internal/observe"
+)
+
+// listen binds the address of the http block and returns what serves it until
+// its context ends. Without the block there is nothing to serve.
+func (a *App) listen() (func(context.Context) error, error) {
+	if a.http == nil {
+		return func(context.Context) error { return nil }, nil
+	}
+	l, err := net.Listen("tcp", a.http.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listening for http: %w", err)
+	}
+	server := &http.Server{
+		Handler: observe.Handler(a.refresher), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+	}
+	return func(ctx context.Context) error {
+		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+		defer stop()
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}, nil
+}
+
+// noTransport stands in where probes are built and never asked.
+type noTransport struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (noTransport) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("a plan sends no request")
+}

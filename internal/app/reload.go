@@ -1,0 +1,92 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tokend-project/tokend/internal/config"
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// Reload loads the configuration and puts the difference into effect. After an
+// error, a [*config.Error] for one that cannot be used, the last good
+// configuration runs on and status shows why. State, sockets, addresses and logs
+// are taken at start alone.
+func (a *App) Reload(ctx context.Context) error {
+	a.reload.Lock()
+	defer a.reload.Unlock()
+	began := time.Now()
+	cfg, report := config.Load(a.options.ConfigPaths, config.Options{})
+	err := report.Err()
+	if err == nil {
+		a.warn(report)
+		err = a.apply(ctx, cfg, report)
+	}
+	if err != nil {
+		a.refuse(err, report)
+		return err
+	}
+	a.logger.Info("configuration reloaded", "event", "reloaded", "tokens", len(cfg.Tokens), "took", time.Since(began))
+	return nil
+}
+
+// apply builds cfg, and only when all of it could be built swaps it in.
+func (a *App) apply(ctx context.Context, cfg *config.Config, report *config.Report) error {
+	a.mu.Lock()
+	running := a.providers
+	a.mu.Unlock()
+	b := builder{printer: newPrinter(a.salt), places: a.places, probes: a.probes, logger: a.logger, running: running}
+	out, err := b.build(cfg)
+	if err != nil {
+		out.discard(running)
+		return err
+	}
+	if err := a.refresher.Apply(ctx, out.specs, out.limits); err != nil {
+		out.discard(running)
+		return err
+	}
+	a.mu.Lock()
+	a.providers, a.watch, a.problem = out.providers, report.Watch, nil
+	a.loadedAt, a.warnings = time.Now(), report.Warnings()
+	a.mu.Unlock()
+	for name, p := range running {
+		if out.providers[name] != p {
+			p.client.Close() // requests in flight keep their connections
+		}
+	}
+	a.rewatch()
+	return nil
+}
+
+// discard closes the clients that were built in vain.
+func (b *built) discard(running map[string]*provider) {
+	for name, p := range b.providers {
+		if running[name] != p {
+			p.client.Close()
+		}
+	}
+}
+
+// refuse keeps the last good configuration and says why.
+func (a *App) refuse(err error, report *config.Report) {
+	a.mu.Lock()
+	a.problem = &token.Problem{At: time.Now(), Code: "config", Message: err.Error()}
+	a.watch = mergeSorted(a.watch, report.Watch)
+	a.mu.Unlock()
+	a.rewatch()
+	a.logger.Error("configuration refused; the last good one runs on", "event", "reload_failed", "error", err)
+	if bad, ok := errors.AsType[*config.Error](err); ok {
+		for _, d := range bad.Report.Diagnostics {
+			a.logger.Error("configuration fault", "event", "config_fault", "fault", d.String())
+		}
+	}
+}
+
+// warn logs what a good configuration is warned of.
+func (a *App) warn(report *config.Report) {
+	for _, d := range report.Diagnostics {
+		a.logger.Warn("configuration warning", "event", "config_warning", "warning", fmt.Sprint(d))
+	}
+}

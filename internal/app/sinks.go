@@ -1,0 +1,50 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/tokend-project/tokend/internal/config"
+	"github.com/tokend-project/tokend/internal/refresher"
+	"github.com/tokend-project/tokend/internal/sinks"
+	"github.com/tokend-project/tokend/internal/sinks/file"
+)
+
+// destinations is what sinks share. It outlives reloads.
+type destinations struct {
+	files *file.Monitor
+}
+
+// sink builds the sink of the kind that the configuration names. This is the
+// list of them.
+func (d *destinations) sink(s config.Sink, pr *printer) (refresher.SinkSpec, error) {
+	switch s.Kind {
+	case "file":
+		return d.file(s.File, pr)
+	default:
+		return refresher.SinkSpec{}, fmt.Errorf("there is no sink of kind %q", s.Kind)
+	}
+}
+
+// writers bounds the writes in flight by kind: disks are best near 16 writers.
+func writers() map[string]int { return map[string]int{"file": 16, "hook": 16, "probe": 32} }
+
+func (d *destinations) file(f *config.FileSink, pr *printer) (refresher.SinkSpec, error) {
+	format, err := fileFormat(f)
+	if err != nil {
+		return refresher.SinkSpec{}, fmt.Errorf("sink %q %s: %w", "file", f.Path, err)
+	}
+	s, err := file.New(file.Options{Path: f.Path, Mode: f.Mode, DirMode: f.DirMode, Owner: f.Owner, Group: f.Group, Format: format, Monitor: d.files})
+	if err != nil {
+		return refresher.SinkSpec{}, fmt.Errorf("sink %q %s: %w", "file", f.Path, err)
+	}
+	pr.begin("file").str(f.Path, f.Owner, f.Group, f.Format, f.Template, f.Variable, f.Machine, f.Login, f.OnRemove)
+	pr.num(int64(f.Mode), int64(f.DirMode))
+	return refresher.SinkSpec{Kind: "file", Target: f.Path, Sink: s, Remove: f.OnRemove == "delete", Fingerprint: pr.sum()}, nil
+}
+
+func fileFormat(f *config.FileSink) (sinks.Format, error) {
+	if f.Template != "" {
+		return sinks.NewTemplate(f.Template)
+	}
+	return sinks.NewFormat(f.Format, sinks.FormatOptions{Variable: f.Variable, Machine: f.Machine, Login: f.Login})
+}
