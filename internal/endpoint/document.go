@@ -30,7 +30,7 @@ func documentOf(r *response) document {
 		return document{}
 	}
 	body := bytes.TrimPrefix(r.body, []byte("\uFEFF"))
-	body = bytes.TrimLeft(body, " \t\r\n")
+	body = bytes.Trim(body, " \t\r\n")
 	d := document{body: body}
 	switch {
 	case len(body) == 0:

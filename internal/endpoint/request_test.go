@@ -182,6 +182,15 @@ func TestJSONBodyIsNotSentWithAnotherPassword(t *testing.T) {
 	}
 }
 
+func mustParse(t *testing.T, s string) *url.URL {
+	t.Helper()
+	u, err := parseEndpoint(s, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
 func TestFormEncodingAgreesWithNetURL(t *testing.T) {
 	var all strings.Builder
 	for c := range 256 {
