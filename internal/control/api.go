@@ -86,7 +86,7 @@ func (a api) wait(r *http.Request) (any, error) {
 	}
 	names := r.URL.Query()["token"]
 	err = a.daemon.Wait(ctx, names, minTTL)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil, late(a.daemon.Status().Tokens, names, minTTL)
 	}
 	return nil, a.explain(err, names...)
