@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/tokend-project/tokend/internal/token"
 )
 
 // schema says what may stand in a body. Blocks are by type; the value names the
@@ -49,6 +51,7 @@ type body struct {
 type block struct {
 	body
 	label      string
+	hidden     bool // the label came from an input, and is shown only where it is a good name
 	labelRange hcl.Range
 	defRange   hcl.Range
 }
@@ -148,4 +151,12 @@ func didYouMean(given string, known []string) string {
 		return ""
 	}
 	return fmt.Sprintf(" Did you mean %q?", best)
+}
+
+// name shows the label.
+func (b block) name() string {
+	if b.hidden && !token.ValidName(b.label) {
+		return "(a value not shown)"
+	}
+	return fmt.Sprintf("%.80q", b.label)
 }

@@ -34,7 +34,7 @@ func (d *decoder) state(s section) State {
 	d.blocks(s.body, &stateSchema)
 	s.writtenPath("path", &state.Dir)
 	s.secret("key", &state.Key)
-	if s.has("key") && state.Key.IsEmpty() {
+	if s.isEmpty("key", state.Key) {
 		s.fault("key", "Empty secret", "The key is empty. Leave it out to keep records unsealed, or give it a value.")
 	}
 	return state
@@ -98,7 +98,7 @@ func (s section) oneOf(name string, dst *string, words []string) {
 			return
 		}
 	}
-	s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be one of %s; it is %.64q.%s", name, quotedList(words), given, didYouMean(given, words)))
+	s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be one of %s; it is %s.%s", name, quotedList(words), s.quote(name, given), didYouMean(given, words)))
 }
 
 func quotedList(words []string) string {

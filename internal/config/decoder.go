@@ -1,7 +1,7 @@
 package config
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -10,14 +10,17 @@ import (
 
 // decoder is what one Load knows while it is at work.
 type decoder struct {
-	opts  Options
-	diags hcl.Diagnostics
-	files map[string]*hcl.File
-	watch map[string]struct{}
+	opts   Options
+	diags  hcl.Diagnostics
+	files  map[string]*hcl.File
+	watch  map[string]struct{}
+	broken bool // a file has a syntax error
 
 	sources  []string                     // config files, in the order of reading
 	inputs   map[string]*input            // what file and credential have read, by path
 	checked  map[*hclsyntax.Body]struct{} // whose attributes are known to be allowed
+	marked   map[hcl.Range]struct{}       // expressions whose values came from inputs
+	failed   map[hcl.Range]struct{}       // expressions that a fault was told of
 	constant map[*hclsyntax.Body]bool     // whether a body sees no variable
 	shared   map[*hclsyntax.Body]any      // what a constant body was decoded to
 	crons    map[string]error             // what the cron parser said
@@ -33,6 +36,8 @@ func newDecoder(opts Options) *decoder {
 		watch:    map[string]struct{}{},
 		inputs:   map[string]*input{},
 		checked:  map[*hclsyntax.Body]struct{}{},
+		marked:   map[hcl.Range]struct{}{},
+		failed:   map[hcl.Range]struct{}{},
 		constant: map[*hclsyntax.Body]bool{},
 		shared:   map[*hclsyntax.Body]any{},
 		crons:    map[string]error{},
@@ -64,17 +69,18 @@ func (d *decoder) evaluate(b body, expr hclsyntax.Expression, secret bool) (cty.
 	if len(diags) == 0 {
 		return val, true
 	}
+	d.failed[expr.Range()] = struct{}{}
 	for _, diag := range diags {
-		d.diags = append(d.diags, withoutValues(diag, b, secret))
+		d.diags = append(d.diags, withoutValues(diag, b, expr, secret))
 	}
 	return val, !diags.HasErrors()
 }
 
 // withoutValues strips a diagnostic of evaluation down to what is no secret.
-func withoutValues(diag *hcl.Diagnostic, b body, secret bool) *hcl.Diagnostic {
+func withoutValues(diag *hcl.Diagnostic, b body, expr hclsyntax.Expression, secret bool) *hcl.Diagnostic {
 	out := &hcl.Diagnostic{Severity: diag.Severity, Summary: diag.Summary, Detail: diag.Detail, Subject: diag.Subject, Context: diag.Context}
 	switch {
-	case tellsValue(diag, secret):
+	case tellsValue(diag, expr, secret):
 		out.Detail = "The function could not take its arguments. Why is not shown, since the arguments may be secret."
 	case secret && (diag.Summary == "Unknown variable" || diag.Summary == "Variables not allowed"):
 		out.Detail = "There is no such variable. A text stands in quotes; the only variables are the iterators of dynamic blocks."
@@ -88,29 +94,31 @@ func withoutValues(diag *hcl.Diagnostic, b body, secret bool) *hcl.Diagnostic {
 
 // tellsValue reports whether the diagnostic is a function's error that may
 // repeat an argument which is secret. The functions that read inputs are ours,
-// and repeat only names.
-func tellsValue(diag *hcl.Diagnostic, secret bool) bool {
+// and repeat only the names they were called with.
+func tellsValue(diag *hcl.Diagnostic, expr hclsyntax.Expression, secret bool) bool {
 	extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
 	if !ok {
 		return false
 	}
-	call, ok := diag.Expression.(*hclsyntax.FunctionCallExpr)
-	if !ok {
-		return true
+	if call, ok := diag.Expression.(*hclsyntax.FunctionCallExpr); ok && isInput(call.Name) && call.Name == extra.CalledFunctionName() {
+		return slices.ContainsFunc(call.Args, callsInput)
 	}
-	switch strings.TrimPrefix(extra.CalledFunctionName(), "::") {
-	case "env", "file", "credential":
-		return false
-	}
-	if secret || len(call.Variables()) > 0 {
-		return true
-	}
-	for _, arg := range call.Args {
-		if val, _ := arg.Value(diag.EvalContext); val.ContainsMarked() {
-			return true
-		}
-	}
-	return false
+	return secret || len(expr.Variables()) > 0 || callsInput(expr)
+}
+
+func isInput(function string) bool {
+	return function == "env" || function == "file" || function == "credential"
+}
+
+// callsInput reports whether an expression reads any input.
+func callsInput(expr hclsyntax.Expression) bool {
+	found := false
+	_ = hclsyntax.VisitAll(expr, func(node hclsyntax.Node) hcl.Diagnostics {
+		call, ok := node.(*hclsyntax.FunctionCallExpr)
+		found = found || ok && isInput(call.Name)
+		return nil
+	})
+	return found
 }
 
 // isConstant reports whether nothing in b depends on a variable, so that every

@@ -139,6 +139,7 @@ func (d *decoder) element(b body, dyn dynamic, key, value cty.Value) (block, boo
 	if !ok {
 		return blk, false
 	}
+	blk.hidden = val.IsMarked()
 	val, _ = val.Unmark()
 	val, err := convert.Convert(val, cty.String)
 	if err != nil || val.IsNull() || !val.IsKnown() {

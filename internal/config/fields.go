@@ -33,9 +33,34 @@ func (s section) at(name string) hcl.Range {
 
 func (s section) has(name string) bool { return s.syn != nil && s.syn.Attributes[name] != nil }
 
+// isEmpty reports whether a secret was written and is empty, and no fault has
+// been told of it yet.
+func (s section) isEmpty(name string, secret token.Secret) bool {
+	return secret.IsEmpty() && s.isGood(name)
+}
+
+// isGood reports whether an argument was written and had no fault so far.
+func (s section) isGood(name string) bool {
+	_, failed := s.d.failed[s.at(name)]
+	return s.has(name) && !failed
+}
+
 // fault notes a fault of one argument.
 func (s section) fault(name, summary, detail string) {
+	s.d.failed[s.at(name)] = struct{}{}
 	s.d.fault(s.at(name), summary, s.note(detail))
+}
+
+// quote shows a value that was given for an argument.
+func (s section) quote(name, given string) string { return s.d.quote(s.at(name), given) }
+
+// quote shows the value of an expression, unless it came from an input: it may
+// then be a secret in the wrong place.
+func (d *decoder) quote(at hcl.Range, given string) string {
+	if _, marked := d.marked[at]; marked {
+		return "(a value not shown)"
+	}
+	return fmt.Sprintf("%.200q", given)
 }
 
 func (s section) value(name string, secret bool) (cty.Value, bool) {
@@ -49,6 +74,9 @@ func (s section) value(name string, secret bool) (cty.Value, bool) {
 	}
 	if plain, _ := val.Unmark(); plain.IsNull() {
 		return cty.NilVal, false
+	}
+	if val.ContainsMarked() {
+		s.d.marked[attr.Expr.Range()] = struct{}{}
 	}
 	if !val.IsWhollyKnown() {
 		s.fault(name, "Unknown value", fmt.Sprintf("The value of %q is not known.", name))

@@ -43,7 +43,9 @@ func (o Options) withDefaults() Options {
 //
 // The Config is nil exactly when the Report's [Report.Err] is not. The Report
 // is never nil: it holds the warnings of a Config that is good, and the paths
-// to watch in either case. Load keeps nothing; it may run concurrently.
+// to watch in either case. After a syntax error nothing is evaluated, since what
+// stands behind it may mean anything. Load keeps nothing; it may run
+// concurrently.
 func Load(paths []string, opts Options) (*Config, *Report) {
 	d := newDecoder(opts)
 	var sources []source
@@ -53,7 +55,10 @@ func Load(paths []string, opts Options) (*Config, *Report) {
 			d.sources = append(d.sources, path)
 		}
 	}
-	cfg := d.config(sources)
+	var cfg *Config
+	if !d.broken {
+		cfg = d.config(sources)
+	}
 	report := d.report()
 	if report.Err() != nil {
 		return nil, report
@@ -136,21 +141,31 @@ func (d *decoder) parse(path string) (source, bool) {
 	return d.parseBytes(data, path, filepath.Dir(abs))
 }
 
-// parseBytes parses one file whose relative paths start at dir. A file with
-// syntax errors still gives what could be understood of it, so that its other
-// faults are told in the same run.
+// parseBytes parses one file whose relative paths start at dir.
 func (d *decoder) parseBytes(data []byte, name, dir string) (source, bool) {
 	file, diags := hclsyntax.ParseConfig(data, name, hcl.InitialPos)
-	d.diags = append(d.diags, diags...)
+	d.diags = append(d.diags, withoutEchoes(diags)...)
 	if file == nil {
 		return source{}, false
 	}
 	d.files[name] = file
+	d.broken = d.broken || diags.HasErrors()
 	syn, ok := file.Body.(*hclsyntax.Body)
 	if !ok {
 		return source{}, false
 	}
 	return source{name: name, body: body{syn: syn, ctx: d.scope(dir), dir: dir}}, true
+}
+
+// withoutEchoes drops what one missing quote makes of every line that follows.
+func withoutEchoes(diags hcl.Diagnostics) hcl.Diagnostics {
+	const echo = "Invalid multi-line string"
+	seen := false
+	return slices.DeleteFunc(diags, func(diag *hcl.Diagnostic) bool {
+		again := seen && diag.Summary == echo
+		seen = seen || diag.Summary == echo
+		return again
+	})
 }
 
 func (d *decoder) scope(dir string) *hcl.EvalContext {
@@ -217,7 +232,7 @@ func (d *decoder) unique(typ string, all []section) []section {
 	return slices.DeleteFunc(slices.Clone(all), func(s section) bool {
 		if !token.ValidName(s.label) {
 			d.fault(s.labelRange, fmt.Sprintf("Unsuitable %s name", typ), s.note(fmt.Sprintf(
-				"%.80q cannot name a %s. A name has up to 63 lower-case letters, digits, dots, underscores and hyphens, and begins with a letter or digit.", s.label, typ)))
+				"%s cannot name a %s. A name has up to 63 lower-case letters, digits, dots, underscores and hyphens, and begins with a letter or digit.", s.name(), typ)))
 			return true
 		}
 		if at, taken := first[s.label]; taken {

@@ -31,7 +31,7 @@ func (d *decoder) sinks(all []block) ([]section, []Sink) {
 		s := section{block: blk, d: d}
 		if s.label != "file" {
 			d.fault(s.labelRange, "Unknown kind of sink", s.note(fmt.Sprintf(
-				"There is no sink %.64q; the kinds are %s.%s", s.label, quotedList(sinkKinds), didYouMean(s.label, sinkKinds))))
+				"There is no sink %s; the kinds are %s.%s", s.name(), quotedList(sinkKinds), didYouMean(s.label, sinkKinds))))
 			continue
 		}
 		d.blocks(s.body, &fileSinkSchema)
@@ -44,8 +44,8 @@ func (d *decoder) sinks(all []block) ([]section, []Sink) {
 func decodeFileSink(s section) *FileSink {
 	f := &FileSink{Mode: 0o600, DirMode: 0o700, OnRemove: "keep"}
 	s.writtenPath("path", &f.Path)
-	s.mode("mode", &f.Mode)
-	s.mode("dir_mode", &f.DirMode)
+	s.mode("mode", "0640", &f.Mode)
+	s.mode("dir_mode", "0750", &f.DirMode)
 	s.str("owner", &f.Owner)
 	s.str("group", &f.Group)
 	s.oneOf("format", &f.Format, formats)
@@ -57,19 +57,20 @@ func decodeFileSink(s section) *FileSink {
 	return f
 }
 
-func (s section) mode(name string, dst *fs.FileMode) {
+// mode reads a file mode; example is one that would do.
+func (s section) mode(name, example string, dst *fs.FileMode) {
 	val, ok := s.value(name, false)
 	if !ok {
 		return
 	}
 	val, _ = val.Unmark()
 	if val.Type() != cty.String {
-		s.fault(name, "Decimal file mode", fmt.Sprintf("A number here is decimal, and would give other permissions than it seems to. Write the mode as a text with a leading zero: %s = \"0640\".", name))
+		s.fault(name, "Decimal file mode", fmt.Sprintf("A number here is decimal, and would give other permissions than it seems to. Write the mode as a text with a leading zero: %s = %q.", name, example))
 		return
 	}
 	given := val.AsString()
 	if !octal.MatchString(given) {
-		s.fault(name, "Unsuitable file mode", fmt.Sprintf("A mode is a text of four octal digits, the first a zero: %s = \"0640\". It is %.16q.", name, given))
+		s.fault(name, "Unsuitable file mode", fmt.Sprintf("A mode is a text of four octal digits, the first a zero: %s = %q. It is %s.", name, example, s.quote(name, given)))
 		return
 	}
 	bits, _ := strconv.ParseUint(given, 8, 32) // octal has made sure of it

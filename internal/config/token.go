@@ -60,7 +60,7 @@ func (d *decoder) token(s section, providers map[string]*providerDraft, known []
 		t.tok.ClientSecret = t.provider.ClientSecret
 		t.tok.Schedule = t.provider.Schedule
 	} else if name != "" {
-		s.fault("provider", "Unknown provider", fmt.Sprintf("There is no provider %.64q.%s", name, didYouMean(name, known)))
+		s.fault("provider", "Unknown provider", fmt.Sprintf("There is no provider of that name: %s.%s", s.quote("provider", name), didYouMean(name, known)))
 	}
 	s.str("client_id", &t.tok.ClientID)
 	s.secret("client_secret", &t.tok.ClientSecret)

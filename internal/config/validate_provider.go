@@ -28,10 +28,10 @@ func (d *decoder) validateProvider(p *providerDraft) {
 	if p.Timeout <= 0 {
 		d.fault(p.place("timeout"), "Unsuitable timeout", "A timeout must be longer than nothing.")
 	}
-	if p.has("client_secret") && p.ClientSecret.IsEmpty() {
+	if p.isEmpty("client_secret", p.ClientSecret) {
 		p.fault("client_secret", "Empty secret", "The client_secret is empty. Leave it out for a public client (client_auth = \"none\"), or give it a value.")
 	}
-	d.validateSchedule(p.Schedule, p.place, "schedule.")
+	d.validateSchedule(p.Schedule, func(key string) (rangeOf, bool) { return p.place("schedule." + key), true })
 	d.validateResponse(p)
 	if p.Limits.Concurrency < 1 {
 		d.fault(p.place("limits.concurrency"), "Unsuitable limit", "At least one request must be allowed at a time.")

@@ -19,9 +19,8 @@ var otherClientAuths = []string{"client_secret_jwt", "private_key_jwt", "tls_cli
 // reservedParams are set by tokend itself in a token request.
 var reservedParams = []string{"grant_type", "client_id", "client_secret", "refresh_token", "client_assertion", "client_assertion_type"}
 
-// reservedHeaders are those that the transport, or where the parameters go,
-// decides.
-var reservedHeaders = []string{"Host", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Expect", "Te", "Trailer", "Upgrade", "Accept-Encoding"}
+// reservedHeaders are those that the transport decides.
+var reservedHeaders = []string{"Host", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Expect", "Te", "Trailer", "Upgrade", "Accept-Encoding"}
 
 func (s section) clientAuth(dst *string) {
 	if !s.has("client_auth") {
@@ -56,7 +55,7 @@ func (d *decoder) validateRequest(p *providerDraft, grantType string, r *request
 			}
 		}
 	}
-	reserved := reservedHeaders
+	reserved := append(slices.Clip(reservedHeaders), "Content-Type") // where the parameters go decides it
 	if r.ClientAuth == "client_secret_basic" {
 		reserved = append(slices.Clip(reserved), "Authorization")
 	}

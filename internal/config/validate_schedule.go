@@ -9,22 +9,27 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// validateSchedule judges a complete schedule; place tells where a key stands.
-func (d *decoder) validateSchedule(s Schedule, place func(string) rangeOf, prefix string) {
-	if !(s.RefreshAt > 0 && s.RefreshAt < 1) {
-		d.fault(place(prefix+"refresh_at"), "Unsuitable refresh_at", "The refresh_at is a fraction of the lifetime: more than 0 and less than 1, such as 0.75.")
+// validateSchedule judges a schedule; place tells where a key stands, and
+// whether it is to be judged here.
+func (d *decoder) validateSchedule(s Schedule, place func(key string) (rangeOf, bool)) {
+	if at, mine := place("refresh_at"); mine && !(s.RefreshAt > 0 && s.RefreshAt < 1) {
+		d.fault(at, "Unsuitable refresh_at", "The refresh_at is a fraction of the lifetime: more than 0 and less than 1, such as 0.75.")
 	}
-	if !(s.Jitter >= 0 && s.Jitter <= 0.5) {
-		d.fault(place(prefix+"jitter"), "Unsuitable jitter", "The jitter is a fraction from 0 to 0.5, such as 0.1.")
+	if at, mine := place("jitter"); mine && !(s.Jitter >= 0 && s.Jitter <= 0.5) {
+		d.fault(at, "Unsuitable jitter", "The jitter is a fraction from 0 to 0.5, such as 0.1.")
 	}
-	if s.MinInterval <= 0 {
-		d.fault(place(prefix+"min_interval"), "Unsuitable min_interval", "The min_interval is what keeps requests apart whatever the server answers. It must be longer than nothing.")
+	if at, mine := place("min_interval"); mine && s.MinInterval <= 0 {
+		d.fault(at, "Unsuitable min_interval", "The min_interval is what keeps requests apart whatever the server answers. It must be longer than nothing.")
 	}
-	if s.Lead > longestLead {
-		d.warn(place(prefix+"lead"), "Very long lead", fmt.Sprintf("A lead of %s makes every token that lives shorter be refreshed every min_interval.", s.Lead))
+	if at, mine := place("lead"); mine && s.Lead > longestLead {
+		d.warn(at, "Very long lead", fmt.Sprintf("A lead of %s makes every token that lives shorter be refreshed every min_interval.", s.Lead))
 	}
-	d.validateCrons(s.Cron, place(prefix+"cron"))
-	d.validateCrons(s.LoginCron, place(prefix+"login_cron"))
+	if at, mine := place("cron"); mine {
+		d.validateCrons(s.Cron, at)
+	}
+	if at, mine := place("login_cron"); mine {
+		d.validateCrons(s.LoginCron, at)
+	}
 }
 
 func (d *decoder) validateCrons(specs []string, at rangeOf) {
@@ -35,7 +40,7 @@ func (d *decoder) validateCrons(specs []string, at rangeOf) {
 			d.crons[spec] = err
 		}
 		if err != nil {
-			d.fault(at, "Unsuitable cron schedule", fmt.Sprintf("%.64q: %.200v. It has five fields (minute, hour, day of month, month, day of week), or is a word such as \"@daily\"; CRON_TZ=Europe/Rome may stand before it.", spec, err))
+			d.fault(at, "Unsuitable cron schedule", fmt.Sprintf("It is %s%s. A schedule has five fields (minute, hour, day of month, month, day of week), or is a word such as \"@daily\"; CRON_TZ=Europe/Rome may stand before it.", d.quote(at, spec), d.cause(at, err)))
 		}
 	}
 }
@@ -55,4 +60,12 @@ func cronFault(spec string) error {
 		return errors.New("it never comes due")
 	}
 	return nil
+}
+
+// cause shows an error about the value of an expression, as quote does.
+func (d *decoder) cause(at rangeOf, err error) string {
+	if _, marked := d.marked[at]; marked {
+		return ""
+	}
+	return fmt.Sprintf(": %.200v", err)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,8 +49,8 @@ func (d *decoder) validateFormat(s section, f *FileSink) {
 		if s.has("format") {
 			s.fault("format", "Format beside a template", "A sink has a format or a template. Leave one of them out.")
 		}
-		if fault := templateFault(f.Template); fault != "" {
-			s.fault("template", "Unsuitable template", fault)
+		if err := templateFault(f.Template); err != nil {
+			s.fault("template", "Unsuitable template", "The template cannot be parsed"+d.cause(s.at("template"), err)+".")
 		}
 		f.Format = ""
 	} else if f.Format == "" {
@@ -91,18 +92,18 @@ func (d *decoder) validateNetrc(s section, f *FileSink) {
 	}
 }
 
-// templateFault says what is wrong with the syntax of a template; nothing when
-// it is well. Which functions there are is the sink's to know.
-func templateFault(text string) string {
+// templateFault says what is wrong with the syntax of a template. Which
+// functions there are is the sink's to know.
+func templateFault(text string) error {
 	if text == "" {
-		return "The template is empty."
+		return errors.New("it is empty")
 	}
 	tree := parse.New("template")
 	tree.Mode = parse.SkipFuncCheck
 	if _, err := tree.Parse(text, "", "", map[string]*parse.Tree{}); err != nil {
-		return strings.TrimPrefix(err.Error(), "template: ") + "."
+		return errors.New(strings.TrimPrefix(err.Error(), "template: "))
 	}
-	return ""
+	return nil
 }
 
 // pathIndex knows which path is whose.
@@ -137,13 +138,13 @@ func (x *pathIndex) real(dir string) string {
 func (d *decoder) validatePath(s section, path string, paths *pathIndex) {
 	real := filepath.Join(paths.real(filepath.Dir(path)), filepath.Base(path))
 	if first, taken := paths.files[real]; taken {
-		s.fault("path", "Two sinks with one path", fmt.Sprintf("%s is written by the sink at %s already. Give each sink a path of its own.", path, first))
+		s.fault("path", "Two sinks with one path", fmt.Sprintf("The sink at %s writes there already: %s. Give each sink a path of its own.", first, s.quote("path", path)))
 		return
 	}
 	paths.files[real] = s.at("path")
 	for _, other := range []string{path, real} {
 		if _, read := d.watch[other]; read {
-			s.fault("path", "Sink over an input", fmt.Sprintf("%s is something that this configuration reads.", path))
+			s.fault("path", "Sink over an input", fmt.Sprintf("This configuration reads that file itself: %s.", s.quote("path", path)))
 			return
 		}
 	}

@@ -16,14 +16,14 @@ func (d *decoder) validateTokens(all []tokenDraft) {
 }
 
 func (d *decoder) validateToken(t *tokenDraft) {
-	if t.has("client_secret") && t.tok.ClientSecret.IsEmpty() {
+	if t.isEmpty("client_secret", t.tok.ClientSecret) {
 		t.fault("client_secret", "Empty secret", "The client_secret is empty. Leave it out to use the provider's, or give it a value.")
 	}
 	if t.grant.syn != nil {
 		d.validateGrant(t)
 	}
 	if t.schedule.syn != nil && t.provider != nil {
-		d.validateSchedule(t.tok.Schedule, t.schedulePlace, "")
+		d.validateSchedule(t.tok.Schedule, func(key string) (rangeOf, bool) { return t.schedule.at(key), t.schedule.has(key) })
 		if lead, lifetime := t.tok.Schedule.Lead, t.provider.Response.DefaultLifetime; t.schedule.has("lead") && lifetime > 0 && lead >= lifetime {
 			d.warn(t.schedule.at("lead"), "Lead longer than the lifetime", t.schedule.note(fmt.Sprintf(
 				"A token of the provider's default_lifetime, %s, would be due for refresh from its first second on, and be refreshed every min_interval.", lifetime)))
@@ -41,8 +41,6 @@ func (d *decoder) validateToken(t *tokenDraft) {
 	}
 }
 
-func (t *tokenDraft) schedulePlace(key string) rangeOf { return t.schedule.at(key) }
-
 // neededParams are what the grants of RFC 6749 cannot do without.
 var neededParams = map[string][]string{
 	"client_credentials": nil,                      // section 4.4.2
@@ -53,16 +51,16 @@ var neededParams = map[string][]string{
 func (d *decoder) validateGrant(t *tokenDraft) {
 	grant, s := t.tok.Grant, t.grant
 	if !plausibleGrantType(grant.Kind) {
-		d.fault(s.labelRange, "Unsuitable grant_type", s.note(fmt.Sprintf("%.64q cannot be a grant_type: it is a name of letters, digits, dots, underscores and hyphens, or a URI (RFC 6749 section 4.5).", grant.Kind)))
+		d.fault(s.labelRange, "Unsuitable grant_type", s.note(fmt.Sprintf("%s cannot be a grant_type: it is a name of letters, digits, dots, underscores and hyphens, or a URI (RFC 6749 section 4.5).", s.name())))
 		return
 	}
 	needed, known := neededParams[grant.Kind]
 	if hint := didYouMean(grant.Kind, slices.Sorted(maps.Keys(neededParams))); !known && hint != "" {
-		d.warn(s.labelRange, "Unusual grant_type", s.note(fmt.Sprintf("%q will be sent as it is.%s", grant.Kind, hint)))
+		d.warn(s.labelRange, "Unusual grant_type", s.note(fmt.Sprintf("%s will be sent as it is.%s", s.name(), hint)))
 	}
 	for _, name := range needed {
 		if _, ok := grant.Params[name]; !ok && !s.has(name) {
-			d.fault(s.defRange, "Missing grant parameter", s.note(fmt.Sprintf("The grant %q needs %s.", grant.Kind, quotedList(needed))))
+			d.fault(s.defRange, "Missing grant parameter", s.note(fmt.Sprintf("The grant %s needs %s.", s.name(), quotedList(needed))))
 			break
 		}
 	}
@@ -139,12 +137,12 @@ func (d *decoder) validateProbe(s section, p *Probe) {
 	if p.Timeout <= 0 {
 		s.fault("timeout", "Unsuitable timeout", "A timeout must be longer than nothing.")
 	}
-	d.validateHeaders(s, p.Headers, append(slices.Clip(reservedHeaders[:len(reservedHeaders):len(reservedHeaders)]), "Authorization"))
+	d.validateHeaders(s, p.Headers, append(slices.Clip(reservedHeaders), "Authorization"))
 }
 
 func (d *decoder) validateOnUpdate(s section, h *OnUpdate) {
 	switch {
-	case s.has("command") && (len(h.Command) == 0 || h.Command[0] == ""):
+	case s.isGood("command") && (len(h.Command) == 0 || h.Command[0] == ""):
 		s.fault("command", "Unsuitable command", "A command is a list: the program, then its arguments. It is not given to a shell.")
 	case slices.ContainsFunc(h.Command, func(arg string) bool { return strings.ContainsRune(arg, 0) }):
 		s.fault("command", "Unsuitable command", "An argument holds no NUL.")
