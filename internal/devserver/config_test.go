@@ -9,7 +9,7 @@ import (
 )
 
 // update rewrites the golden config: go test ./internal/devserver -update.
-var update = flag.Bool("update", false, "rewrite the golden config") //nolint:gochecknoglobals // a flag of the test binary
+var update = flag.Bool("update", false, "rewrite the golden config")
 
 func TestConfigIsTheGoldenOne(t *testing.T) {
 	got := newRig(t, Options{}).Config("http://127.0.0.1:8080/", "/home/u/tokend-dev/")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -77,9 +78,7 @@ type ask struct {
 // with returns the request with one thing changed.
 func (a ask) with(change func(*ask)) ask {
 	header := map[string]string{}
-	for k, v := range a.header {
-		header[k] = v
-	}
+	maps.Copy(header, a.header)
 	clone := func(v url.Values) url.Values {
 		if v == nil {
 			return nil

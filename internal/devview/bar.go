@@ -45,6 +45,8 @@ func Short(d time.Duration) string {
 		return "-" + Short(-d)
 	}
 	switch {
+	case d == 0:
+		return "0s"
 	case d < time.Second:
 		return fmt.Sprintf("%dms", d.Milliseconds())
 	case d < time.Minute:

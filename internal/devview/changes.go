@@ -2,13 +2,14 @@ package devview
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/token"
 )
 
 // Changes says in a line each what is new in a frame since the last one, which
-// may be nil: access tokens, states, and requests that were refused.
+// may be nil: access tokens, states, requests that were refused, and events.
 func Changes(last *Frame, f Frame) []string {
 	var lines []string
 	say := func(at time.Time, format string, args ...any) {
@@ -40,7 +41,21 @@ func Changes(last *Frame, f Frame) []string {
 			say(f.Now, "%s: %s%s", t.Name, t.State, reason(t))
 		}
 	}
-	return lines
+	return append(lines, newEvents(last, f)...)
+}
+
+// newEvents are those that the last frame did not have.
+func newEvents(last *Frame, f Frame) []string {
+	if last == nil {
+		return f.Events
+	}
+	var events []string
+	for _, e := range f.Events {
+		if !slices.Contains(last.Events, e) {
+			events = append(events, e)
+		}
+	}
+	return events
 }
 
 func reason(t token.Status) string {

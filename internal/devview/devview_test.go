@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,9 +13,9 @@ import (
 )
 
 // update rewrites the pictures: go test ./internal/devview -update.
-var update = flag.Bool("update", false, "rewrite the golden pictures") //nolint:gochecknoglobals // a flag of the test binary
+var update = flag.Bool("update", false, "rewrite the golden pictures")
 
-var now = time.Date(2026, 3, 1, 18, 11, 43, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var now = time.Date(2026, 3, 1, 18, 11, 43, 0, time.UTC)
 
 func exampleFrame() Frame {
 	at := func(s int) time.Time { return now.Add(time.Duration(s) * time.Second) }
@@ -88,5 +89,80 @@ func golden(t *testing.T, name, got string) {
 	}
 	if got+"\n" != strings.ReplaceAll(string(want), "\r\n", "\n") {
 		t.Errorf("picture differs from %s; got:\n%s", path, got)
+	}
+}
+
+// escapes are the colours; everything else in a picture is text.
+var escapes = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+
+func TestPictureFitsEveryTerminal(t *testing.T) {
+	for width := 32; width <= 200; width += 7 {
+		for _, height := range []int{3, 6, 9, 13, 16, 20, 24, 30, 60} {
+			for _, style := range []Style{{}, {Color: true, Unicode: true}} {
+				picture := Render(exampleFrame(), width, height, style)
+				lines := strings.Split(picture, "\n")
+				if len(lines) != height {
+					t.Fatalf("%dx%d: %d lines", width, height, len(lines))
+				}
+				for _, line := range lines {
+					if n := columns(escapes.ReplaceAllString(line, "")); n > width {
+						t.Fatalf("%dx%d: %d columns: %q", width, height, n, line)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestEmptyFrameIsDrawn(t *testing.T) {
+	if got := Render(Frame{Now: now}, 80, 24, Style{}); !strings.Contains(got, "TOKEN") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestServersTextCannotSteerTheTerminal(t *testing.T) {
+	f := exampleFrame()
+	hostile := "\x1b]0;owned\x07\x9b2J\u202eevil\r\n"
+	f.Tokens[3].LastError.Message = hostile
+	f.Requests[len(f.Requests)-1].Outcome = hostile
+	f.Requests[len(f.Requests)-1].Who = hostile
+	f.Server[0].Fault = hostile
+	f.Events = []string{hostile}
+	f.Address, f.Dir = hostile, hostile
+	for _, height := range []int{24, 40} {
+		if got := Render(f, 100, height, Style{}); strings.ContainsAny(got, "\x1b\x07\r\u009b\u202e") || strings.Count(got, "\n") != height-1 {
+			t.Errorf("a control character got through: %q", got)
+		}
+	}
+	for _, line := range Changes(nil, f) {
+		if got := (Style{Unicode: true}).clean(line); strings.ContainsAny(got, "\x1b\x07\r\n\u009b\u202e") {
+			t.Errorf("a control character got through: %q", got)
+		}
+	}
+}
+
+func TestFailingSinkShowsBelowItsToken(t *testing.T) {
+	f := exampleFrame()
+	f.Tokens[0].Sinks[0].LastError = &token.Problem{Message: "the disk is full"}
+	lines := strings.Split(Render(f, 80, 24, Style{}), "\n")
+	if !strings.HasPrefix(lines[3], "greymatter-upstream") || lines[4] != "  ` the disk is full" {
+		t.Errorf("got:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+func TestWideCharactersKeepTheColumns(t *testing.T) {
+	s := Style{Unicode: true}
+	for _, c := range []struct{ got, want string }{
+		{s.fit("日本", 6), "日本  "},
+		{s.fit("日本語", 5), "日本…"},
+		{s.cutLeft("/日本語/x", 6), "…語/x"},
+		{s.cutLeft("rator/token", 8), "…r/token"},
+		{s.fitRight("7", 3), "  7"},
+		{s.cut("abc", 0), ""},
+		{Style{}.fit("日x", 3), "?x "},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package devview
 
 import (
-	"strconv"
 	"strings"
 	"time"
 )
@@ -9,8 +8,10 @@ import (
 // Render draws a frame as exactly height lines of at most width columns, joined
 // by newlines. What does not fit is left out from the least important: events
 // first, then requests, the server's rows, the spacing, and at last the tokens.
+// A terminal of less than 32 columns or 3 lines gets a picture of that size, of
+// which it shows what it can.
 func Render(f Frame, width, height int, s Style) string {
-	width, height = max(width, 20), max(height, 3)
+	width, height = max(width, 32), max(height, 3)
 	page := page{room: height}
 	foot := s.footer(f, width)
 	page.room -= len(foot)
@@ -75,69 +76,6 @@ func (s Style) header(f Frame, width int) string {
 
 func (s Style) heading(text string, width int) string {
 	return s.paint(faint, s.cut(text, width))
-}
-
-func (s Style) serverTable(f Frame, width int) []string {
-	type column struct {
-		title string
-		value func(Row) uint64
-		bad   bool
-	}
-	cols := []column{
-		{"LOGINS", func(r Row) uint64 { return r.Logins }, false},
-		{"REFRESHES", func(r Row) uint64 { return r.Refreshes }, false},
-		{"REFUSED", func(r Row) uint64 { return r.Refused }, true},
-		{"REUSED", func(r Row) uint64 { return r.Reuses }, true},
-		{"PROBES 200", func(r Row) uint64 { return r.Accepted }, false},
-		{"401", func(r Row) uint64 { return r.Unauthorized }, false},
-	}
-	const first = 12
-	title := s.fit("SERVER SAW", first)
-	for _, c := range cols {
-		title += "  " + s.fitRight(c.title, max(len(c.title), 5))
-	}
-	lines := []string{s.heading(title, width)}
-	for _, r := range f.Server {
-		line, used := s.fit(r.API, first), first
-		for _, c := range cols {
-			w := max(len(c.title), 5)
-			if used+2+w > width {
-				break
-			}
-			used += 2 + w
-			ink := plain
-			if c.bad && c.value(r) > 0 {
-				ink = red
-			}
-			line += "  " + s.paint(ink, s.fitRight(strconv.FormatUint(c.value(r), 10), w))
-		}
-		if r.Fault != "" && width-used > 2 {
-			line += "  " + s.paint(red, s.cut("outage: "+r.Fault, width-used-2))
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-// requestList shows the latest requests, newest first, so that the eye finds
-// what is new in one place.
-func (s Style) requestList(f Frame, width, count int) []string {
-	lines := []string{s.heading("RECENT REQUESTS", width)}
-	for i := len(f.Requests) - 1; i >= 0 && len(lines) <= count; i-- {
-		r := f.Requests[i]
-		ink := plain
-		if r.Bad {
-			ink = red
-		}
-		line := r.At.Format(time.TimeOnly) + "  " + s.fit(r.API, 12) + s.fit(r.What, 19) + s.fit(r.Who, 23)
-		left := width - columns(line)
-		if left < 10 {
-			lines = append(lines, s.cut(line, width))
-			continue
-		}
-		lines = append(lines, line+s.paint(ink, s.cut(r.Outcome, left)))
-	}
-	return lines
 }
 
 func (s Style) eventList(f Frame, width, count int) []string {

@@ -17,6 +17,8 @@ func columns(text string) int {
 
 func runeColumns(r rune) int {
 	switch {
+	case r < 0x300, r >= 0x2500 && r < 0x2600: // Latin, lines and blocks: nearly all of a picture
+		return 1
 	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
 		return 0
 	case unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana),

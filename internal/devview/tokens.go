@@ -14,80 +14,100 @@ type layout struct {
 	name, grant, state, bar, left, generation, refreshes, next, file int
 }
 
-const gapWidth = 2
+// gap stands between columns.
+const gap = "  "
 
-// layoutOf shares the width out: fixed columns first, then bar and file grow.
-// The grant and the next attempt appear where there is room for them.
+// minBar is the narrowest bar that still shows more than "full" and "empty".
+const minBar = 6
+
+// layoutOf shares the width out: the file gets what it needs, the bar what is
+// left. Grant and next attempt appear where there is room for them, and the
+// refreshes go where there is none for the file.
 func layoutOf(f Frame, width int) layout {
-	l := layout{name: len("TOKEN"), state: 10, bar: 10, left: 5, generation: 3, refreshes: 4, file: 10}
-	files := 10
+	l := layout{name: len("TOKEN"), state: 10, bar: minBar, left: 5, generation: 3, refreshes: 4, file: len("FILE")}
+	files := l.file
 	for _, t := range f.Tokens {
 		l.name = min(max(l.name, len(t.Name)), 24)
 		files = max(files, columns(fileOf(f, t)))
 	}
 	if width >= 104 {
-		l.grant, l.next = 18, 14
+		l.grant, l.next = 18, 16
 	}
-	spare := width - l.width()
-	grow := max(0, min(spare, files-l.file))
+	if l.width()-l.file+files > width {
+		l.refreshes = 0
+	}
+	// A very narrow terminal keeps name, state and lifetime.
+	for _, least := range []*int{&l.file, &l.generation, &l.left} {
+		if l.width() > width {
+			*least = 0
+		}
+	}
+	l.name = max(1, l.name-max(0, l.width()-width))
+	if l.file == 0 {
+		return l
+	}
+	spare := max(0, width-l.width())
+	grow := min(spare, files-l.file)
 	l.file += grow
-	l.bar = max(4, min(l.bar+spare-grow, 30))
+	l.bar = min(l.bar+spare-grow, 30)
 	return l
 }
 
 func (l layout) width() int {
-	n := -gapWidth
-	for _, w := range []int{l.name, l.grant, l.state, l.bar, l.left, l.generation, l.refreshes, l.next, l.file} {
+	n := 1 - len(gap) // the space between bar and time left, which are one cell
+	for _, w := range []int{l.name, l.grant, l.state, l.bar + l.left, l.generation, l.refreshes, l.next, l.file} {
 		if w > 0 {
-			n += w + gapWidth
+			n += w + len(gap)
 		}
 	}
-	return n - 1 // bar and time left stand closer
+	return n
 }
 
+// row joins the cells of the columns that are shown.
+func (l layout) row(name, grant, state, life, generation, refreshes, next, file string) string {
+	cells := []string{name}
+	for _, c := range []struct {
+		width int
+		text  string
+	}{
+		{l.grant, grant}, {l.state, state}, {l.bar, life}, {l.generation, generation},
+		{l.refreshes, refreshes}, {l.next, next}, {l.file, file},
+	} {
+		if c.width > 0 {
+			cells = append(cells, c.text)
+		}
+	}
+	return strings.Join(cells, gap)
+}
+
+// tokenTable has a row a token, and below it, where there is one, its trouble.
 func (s Style) tokenTable(f Frame, width int) []string {
 	l := layoutOf(f, width)
 	lines := []string{s.heading(s.tokenHeading(l), width)}
 	for _, t := range f.Tokens {
-		lines = append(lines, s.tokenRow(f, t, l, width))
+		lines = append(lines, s.tokenRow(f, t, l))
+		if trouble := troubleOf(t); trouble != "" {
+			lines = append(lines, "  "+s.paint(stateInk(t.State), s.cut(s.pick("└ ", "` ")+trouble, width-2)))
+		}
 	}
 	return lines
 }
 
 func (s Style) tokenHeading(l layout) string {
-	cells := []string{s.fit("TOKEN", l.name)}
-	if l.grant > 0 {
-		cells = append(cells, s.fit("GRANT", l.grant))
-	}
-	cells = append(cells, s.fit("STATE", l.state), s.fit("LIFETIME", l.bar+1+l.left),
-		s.fitRight("GEN", l.generation), s.fitRight("REFR", l.refreshes))
-	if l.next > 0 {
-		cells = append(cells, s.fit("NEXT", l.next))
-	}
-	return strings.Join(append(cells, "FILE"), strings.Repeat(" ", gapWidth))
+	return l.row(s.fit("TOKEN", l.name), s.fit("GRANT", l.grant), s.fit("STATE", l.state),
+		s.fit("LIFETIME", l.bar+1+l.left), s.fitRight("GEN", l.generation),
+		s.fitRight("REFR", l.refreshes), s.fit("NEXT", l.next), "FILE")
 }
 
-func (s Style) tokenRow(f Frame, t token.Status, l layout, width int) string {
+func (s Style) tokenRow(f Frame, t token.Status, l layout) string {
 	ink := stateInk(t.State)
 	bar := Bar(Left(f.Now, t.IssuedAt, t.ExpiresAt), l.bar, s)
-	cells := []string{s.fit(t.Name, l.name)}
-	if l.grant > 0 {
-		cells = append(cells, s.fit(t.Grant, l.grant))
-	}
-	cells = append(cells,
+	return l.row(s.fit(t.Name, l.name), s.fit(t.Grant, l.grant),
 		s.paint(ink, s.fit(s.pick("● ", "* ")+string(t.State), l.state)),
 		s.paint(ink, bar)+" "+s.fitRight(leftOf(f, t), l.left),
 		s.fitRight(strconv.FormatUint(t.Generation, 10), l.generation),
-		s.fitRight(strconv.FormatUint(t.Refreshes, 10), l.refreshes))
-	if l.next > 0 {
-		cells = append(cells, s.fit(nextOf(f, t), l.next))
-	}
-	row := strings.Join(cells, strings.Repeat(" ", gapWidth)) + strings.Repeat(" ", gapWidth)
-	room := width - (l.width() - l.file)
-	if trouble := troubleOf(t); trouble != "" {
-		return row + s.paint(ink, s.cut(trouble, room))
-	}
-	return row + s.cutLeft(fileOf(f, t), room)
+		s.fitRight(strconv.FormatUint(t.Refreshes, 10), l.refreshes),
+		s.fit(nextOf(f, t), l.next), s.cutLeft(fileOf(f, t), l.file))
 }
 
 func stateInk(st token.State) ink {
@@ -118,13 +138,14 @@ func nextOf(f Frame, t token.Status) string {
 		return "asking now"
 	case t.NextAttempt.IsZero():
 		return ""
+	case !f.Now.Before(t.NextAttempt):
+		return t.NextKind + " due"
 	default:
-		return t.NextKind + " in " + Short(max(0, t.NextAttempt.Sub(f.Now)).Truncate(time.Second))
+		return t.NextKind + " in " + Short(t.NextAttempt.Sub(f.Now).Truncate(time.Second))
 	}
 }
 
-// troubleOf takes the place of the file: a failed attempt or sink is the more
-// urgent news.
+// troubleOf is why a token or one of its sinks is not as it should be.
 func troubleOf(t token.Status) string {
 	if t.LastError != nil && t.State != token.StateFresh {
 		return t.LastError.Message
