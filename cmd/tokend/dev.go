@@ -127,7 +127,6 @@ func devDaemon(ctx context.Context, dir *devDir, view devview.View, frames *devF
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
 	frames.status = a.Status
 
 	ctx, cancel := context.WithCancel(ctx)

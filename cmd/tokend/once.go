@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -41,11 +40,10 @@ nevertheless. There must be no daemon on the same state.`,
 	return cmd
 }
 
-func once(ctx context.Context, paths []string, log io.Writer) (err error) {
+func once(ctx context.Context, paths []string, log io.Writer) error {
 	a, err := app.New(ctx, app.Options{ConfigPaths: paths, LogOutput: log, Version: buildVersion().Version})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
 	return a.Once(ctx)
 }

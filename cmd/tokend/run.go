@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 
@@ -34,7 +33,7 @@ error.`,
 
 // serve is the daemon from its start to its end. Signals are caught before
 // there is anything to lose.
-func serve(ctx context.Context, paths []string, log io.Writer) (err error) {
+func serve(ctx context.Context, paths []string, log io.Writer) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	hup, stopHup := hangups()
@@ -43,7 +42,6 @@ func serve(ctx context.Context, paths []string, log io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
 
 	running, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup

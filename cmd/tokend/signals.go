@@ -5,15 +5,57 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
+// sameWish is how long further signals are taken for the first one: timeout(1),
+// and shells and runners that pass a signal on to a group that has had it
+// already, deliver one wish twice within an instant.
+const sameWish = 500 * time.Millisecond
+
 // interruptible returns a context that the first SIGINT, SIGTERM or signal in
-// more ends. From then on they have their default effect again: a second one
-// ends the process at once.
+// more ends, so that what is in flight can be finished. A second one ends the
+// process at once.
 func interruptible(ctx context.Context, more ...os.Signal) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(ctx, append(more, syscall.SIGINT, syscall.SIGTERM)...)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	ctx, cancel := context.WithCancel(ctx)
+	received := make(chan os.Signal, 4)
+	signal.Notify(received, append(more, syscall.SIGINT, syscall.SIGTERM)...)
+	done := make(chan struct{})
+	go func() {
+		defer cancel()
+		obey(received, done, cancel)
+	}()
+	return ctx, func() {
+		signal.Stop(received)
+		close(done)
+	}
+}
+
+// obey lets the first signal cancel, and a later one end the process, until
+// done is closed.
+func obey(received <-chan os.Signal, done <-chan struct{}, cancel func()) {
+	var first time.Time
+	for {
+		select {
+		case <-done:
+			return
+		case s := <-received:
+			if first.IsZero() {
+				first = time.Now()
+				cancel()
+			} else if time.Since(first) >= sameWish {
+				exitBy(s)
+			}
+		}
+	}
+}
+
+// exitBy ends with the code that a shell gives a process killed by s.
+func exitBy(s os.Signal) {
+	if n, ok := s.(syscall.Signal); ok {
+		os.Exit(128 + int(n))
+	}
+	os.Exit(exitFailure)
 }
 
 // hangups returns a channel that holds a SIGHUP while there was at least one
