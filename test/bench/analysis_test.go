@@ -77,7 +77,7 @@ func TestSettingsAreChecked(t *testing.T) {
 		}
 	}
 	s, err := parseSettings([]string{"-quick", "-n", "50", "-rows", "cold"})
-	if err != nil || s.tokens != 50 || s.lifetime != 10*time.Second || s.wants("cpu") || !s.wants("cpu", "cold") {
+	if err != nil || s.tokens != 50 || s.lifetime != 8*time.Second || s.wants("cpu") || !s.wants("cpu", "cold") {
 		t.Errorf("settings %+v, %v", s, err)
 	}
 }

@@ -91,5 +91,8 @@ func (b *bench) report(w io.Writer) {
 	for _, n := range b.notes {
 		fmt.Fprintf(&out, "- %s\n", n)
 	}
+	for _, c := range b.charts {
+		fmt.Fprintf(&out, "\n%s\n", c)
+	}
 	_, _ = io.WriteString(w, out.String())
 }

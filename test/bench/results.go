@@ -11,10 +11,11 @@ type cell struct {
 
 // results collects the cells and notes of all runs.
 type results struct {
-	cells map[string]map[string]cell // by row, then by system
-	colds map[string][]float64       // cold starts in seconds, by row and system
-	notes []string
-	ill   bool // a run failed
+	cells  map[string]map[string]cell // by row, then by system
+	colds  map[string][]float64       // cold starts in seconds, by row and system
+	notes  []string
+	charts []string // what needs more than a line
+	ill    bool     // a run failed
 }
 
 func newResults() *results {
@@ -30,4 +31,8 @@ func (r *results) put(row, system string, c cell) {
 
 func (r *results) note(format string, args ...any) {
 	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
+
+func (r *results) chart(format string, args ...any) {
+	r.charts = append(r.charts, fmt.Sprintf(format, args...))
 }

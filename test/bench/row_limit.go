@@ -11,7 +11,7 @@ import (
 // tokens, and in proportion, so that a cold start needs many seconds' worth.
 func (b *bench) limitedRate() int {
 	if b.quick {
-		return max(b.tokens/5, 1)
+		return max(b.tokens/2, 1)
 	}
 	return max(b.tokens/20, 1)
 }

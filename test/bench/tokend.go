@@ -123,9 +123,9 @@ func build(ctx context.Context, repo, folder string) (string, error) {
 type daemonStatus struct {
 	Delivery struct {
 		Count uint64  `json:"count"`
-		P50   float64 `json:"p50"`
-		P90   float64 `json:"p90"`
-		P99   float64 `json:"p99"`
+		P50   float64 `json:"p50_ms"`
+		P90   float64 `json:"p90_ms"`
+		P99   float64 `json:"p99_ms"`
 	} `json:"delivery"`
 	Tokens []struct {
 		Name        string    `json:"name"`
