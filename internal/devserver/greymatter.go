@@ -32,6 +32,9 @@ func (s *Server) greymatterToken(r *http.Request, body []byte) reply {
 	if no := p.expect(p.forGrant()); no != nil {
 		return say.refuse(no).of(grant)
 	}
+	// The key of the first JWT takes a while to make. It is made before the
+	// server's lock is taken, and a failure is met again under it.
+	_, _ = s.signer()
 	out, no := s.grant(GreyMatter, p.demand("butler"))
 	if no != nil {
 		return say.refuse(no).of(grant)

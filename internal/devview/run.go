@@ -60,7 +60,9 @@ func (v View) screen(ctx context.Context, next func() Frame, size func() (width,
 	}()
 	return v.pace(ctx, func() error {
 		width, height := size()
-		return drawScreen(v.Out, Render(next(), width, height, v.Style))
+		// The last column stays free: a cursor that stands on it without
+		// wrapping would have its character cleared with the rest of the line.
+		return drawScreen(v.Out, Render(next(), width-1, height, v.Style))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,21 @@ func TestScreenIsDrawnAtItsPaceAndGivenBack(t *testing.T) {
 			t.Errorf("%d lines are cleared to their end, want all %d", n, frames*24)
 		}
 	})
+}
+
+func TestNoCharacterStandsWhereClearingTheLineWouldTakeIt(t *testing.T) {
+	var out bytes.Buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (View{Out: &out, Every: time.Hour}).screen(ctx, exampleFrame, fixedSize); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.SplitSeq(strings.ReplaceAll(out.String(), beginUpdate, "\r\n"), "\r\n") {
+		text := regexp.MustCompile(`\x1b\[[?0-9;]*[A-Za-z]`).ReplaceAllString(line, "")
+		if n := columns(text); n > 79 {
+			t.Errorf("%d columns of 80: %q", n, text)
+		}
+	}
 }
 
 func TestScreenIsGivenBackOnPanic(t *testing.T) {
