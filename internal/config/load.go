@@ -25,6 +25,10 @@ type Options struct {
 	// system. It also returns the file's mode, and must return an error for
 	// anything but a regular file. It does not read the configuration itself.
 	ReadFile func(path string) ([]byte, fs.FileMode, error)
+
+	// CheckTemplate judges a sink's template beyond its syntax; nil for syntax
+	// alone. Its error must not hold any data but the template's own.
+	CheckTemplate func(text string) error
 }
 
 func (o Options) withDefaults() Options {

@@ -49,7 +49,7 @@ func (d *decoder) validateFormat(s section, f *FileSink) {
 		if s.has("format") {
 			s.fault("format", "Format beside a template", "A sink has a format or a template. Leave one of them out.")
 		}
-		if err := templateFault(f.Template); err != nil {
+		if err := d.templateFault(f.Template); err != nil {
 			s.fault("template", "Unsuitable template", "The template cannot be parsed"+d.cause(s.at("template"), err)+".")
 		}
 		f.Format = ""
@@ -92,9 +92,9 @@ func (d *decoder) validateNetrc(s section, f *FileSink) {
 	}
 }
 
-// templateFault says what is wrong with the syntax of a template. Which
-// functions there are is the sink's to know.
-func templateFault(text string) error {
+// templateFault says what is wrong with a template. Which fields and functions
+// there are is the sinks' to know.
+func (d *decoder) templateFault(text string) error {
 	if text == "" {
 		return errors.New("it is empty")
 	}
@@ -102,6 +102,9 @@ func templateFault(text string) error {
 	tree.Mode = parse.SkipFuncCheck
 	if _, err := tree.Parse(text, "", "", map[string]*parse.Tree{}); err != nil {
 		return errors.New(strings.TrimPrefix(err.Error(), "template: "))
+	}
+	if d.opts.CheckTemplate != nil {
+		return d.opts.CheckTemplate(text)
 	}
 	return nil
 }

@@ -1,0 +1,263 @@
+# tokend's configuration, with every key there is.
+#
+# Values are the defaults unless a comment says otherwise; what is not needed
+# can be left out. Several files and directories can be given to --config; they
+# are read as one. Functions: file("path"), env("NAME"), credential("name") of
+# systemd, and those of HCL, such as jsondecode, format, merge and range.
+#
+# What is read may be named relative to this file. What is written must have an
+# absolute path.
+
+state "file" {                                # what must survive a restart
+  path = "/var/lib/tokend"                    # default: $STATE_DIRECTORY, or this
+  key  = credential("state-key")              # seals the records; without it (the default) they are only 0600
+}
+
+http {                                        # metrics, health and the status page; without the block, none of them
+  address = "127.0.0.1:9466"
+}
+
+control {                                     # where `tokend status` and the like find the daemon
+  socket = "/run/tokend/control.sock"         # default: $RUNTIME_DIRECTORY/control.sock, or this
+  group  = "tokend"                           # whose members may connect too; default: nobody else
+}
+
+log {
+  level  = "info"                             # debug | info | warn | error
+  format = "json"                             # json | text
+}
+
+# An authorization server by RFC 6749, with every key that a provider can have.
+provider "example" {
+  profile             = "rfc6749"             # rfc6749 | musement | greymatter | rator
+  token_endpoint      = "https://auth.example/oauth2/token" # needed; has no query: that is request.query
+  client_id           = "tokend"
+  client_secret       = file("/etc/tokend/example.secret") # must not be world-readable
+  timeout             = "30s"                 # of one request; cut short where a token has less time left
+  allow_insecure_http = false                 # plain http to anything but this machine
+
+  # How a token request is put together. What stands here applies to all of
+  # them; headers, query and params are merged with the profile's key by key, and
+  # null takes a key away.
+  request {
+    method         = "POST"                   # POST | GET
+    params_in      = "form"                   # form | query | json
+    client_auth    = "client_secret_basic"    # client_secret_basic | client_secret_post | none
+    basic_encoding = "rfc6749"                # rfc6749 (id and secret are form-encoded first) | raw
+    headers        = { Accept = "application/json" }
+    query          = {}                       # parameters that always go into the query
+    params         = {}                       # parameters that go where params_in says
+  }
+  request "client_credentials" {              # what is different for one grant_type
+    params = { audience = "https://api.example" }
+  }
+
+  response {                                  # fields of the answer, or dotted paths such as "data.token"
+    access_token     = "access_token"
+    refresh_token    = "refresh_token"
+    expires_in       = "expires_in"
+    token_type       = "token_type"
+    scope            = "scope"
+    default_lifetime = "1h"                   # when neither expires_in nor the token tells
+  }
+
+  refresh_tokens {
+    use   = true                              # false: log in anew each time
+    grace = "0s"                              # how long the server still takes a replaced refresh token
+  }
+
+  schedule {
+    refresh_at   = 0.75                       # fraction of the lifetime
+    jitter       = 0.1                        # spread of that
+    lead         = "30s"                      # and at least this long before expiry
+    min_interval = "10s"                      # floor between two requests for one token
+    cron         = []                         # also refresh at these times
+    login_cron   = []                         # and log in anew at these
+  }
+
+  limits {                                    # towards this server, over all its tokens
+    concurrency = 64                          # requests in flight
+    rate        = 50                          # requests per second; default: 0, no limit
+  }
+
+  tls {                                       # default: the system's authorities, no client certificate
+    ca_file   = "/etc/tokend/ca.pem"
+    cert_file = "/etc/tokend/client.pem"
+    key_file  = "/etc/tokend/client.key"
+  }
+}
+
+# A token with every key that a token can have.
+token "example" {
+  provider      = "example"                   # needed
+  client_id     = "tokend-example"            # default: the provider's, as for the secret
+  client_secret = env("EXAMPLE_CLIENT_SECRET", "only-for-this-example")
+
+  grant "client_credentials" {                # any grant_type; its parameters stand inside
+    scope = ["read", "write"]                 # or "read write"
+  }
+
+  schedule {                                  # the provider's, key by key
+    refresh_at   = 0.5
+    jitter       = 0.1
+    lead         = "2m"
+    min_interval = "10s"
+    cron         = ["55 1 * * *", "CRON_TZ=Europe/Rome 0 6 * * 1-5"]
+    login_cron   = ["@weekly"]
+  }
+
+  probe {                                     # a 401 here means: get a new token now
+    url                 = "https://api.example/ping"
+    method              = "GET"
+    headers             = { X-Purpose = "tokend" }
+    every               = "1m"
+    timeout             = "10s"
+    allow_insecure_http = false
+  }
+
+  sink "file" {
+    path      = "/run/tokend/example/token"
+    mode      = "0640"                        # default: "0600"; a text, since HCL reads 0640 as decimal
+    dir_mode  = "0750"                        # of directories that are missing; default: "0700"
+    owner     = "root"                        # a name or a number; default: tokend's own
+    group     = "batch"                       # the same
+    format    = "token"                       # token | json | header | env | netrc
+    on_remove = "keep"                        # keep | delete, when the token leaves this configuration
+  }
+  sink "file" {                               # . /run/tokend/example/env
+    path     = "/run/tokend/example/env"
+    format   = "env"
+    variable = "EXAMPLE_TOKEN"                # default: "TOKEND_ACCESS_TOKEN"
+  }
+  sink "file" {                               # curl --netrc-file /run/tokend/example/netrc
+    path    = "/run/tokend/example/netrc"
+    format  = "netrc"
+    machine = "api.example"                   # needed for netrc
+    login   = "oauth2"
+  }
+  sink "file" {
+    path     = "/run/tokend/example/token.yaml"
+    template = <<-EOT
+      access_token: {{ json .AccessToken }}
+      expires_at: {{ .ExpiresAt }}
+    EOT
+  }
+
+  on_update {                                 # after a new token is in its sinks; never a shell
+    command = ["systemctl", "reload", "consumer"]
+    timeout = "30s"
+  }
+}
+
+# ---------------------------------------------------------------------------
+# Musement: with the profile, address, credentials and headers are all it takes.
+
+provider "musement" {
+  profile        = "musement"
+  token_endpoint = "https://api.musement.com/api/v3/login"
+  client_id      = "my-client"
+  client_secret  = file("/etc/tokend/musement.secret")
+  request {
+    headers = {
+      X-Musement-Application = "my-application"
+      X-Musement-Version     = "3.4.0"
+    }
+    # Where the server takes the newer POST with a JSON body:
+    # method    = "POST"
+    # params_in = "json"
+  }
+}
+
+token "musement" {                            # without a customer
+  provider = "musement"
+  grant "client_credentials" {}
+  sink "file" {                               # curl -H @/run/tokend/musement/header
+    path   = "/run/tokend/musement/header"
+    format = "header"
+  }
+}
+
+token "musement-customer" {
+  provider = "musement"
+  grant "password" {
+    username = "customer@example.com"
+    password = file("/etc/tokend/musement-customer.secret")
+  }
+  sink "file" {
+    path   = "/run/tokend/musement/customer.json"
+    format = "json"
+  }
+}
+
+# ---------------------------------------------------------------------------
+# GreyMatter: the client is the same for everybody and part of the profile; the
+# credentials are the pre-shared username and password.
+
+provider "greymatter" {
+  profile        = "greymatter"
+  token_endpoint = "https://greymatter.example/api-gateway/auth-service/platform-auth/oauth/token"
+}
+
+token "greymatter" {
+  provider = "greymatter"
+  grant "password" {
+    username = "upstream"
+    password = file("/etc/tokend/greymatter.secret")
+  }
+  sink "file" {
+    path = "/run/tokend/greymatter/token"
+  }
+}
+
+# ---------------------------------------------------------------------------
+# Rator: the brand goes into the query of every token request, and into the form
+# of a refresh under another spelling. Older versions take brandKey in the form
+# everywhere: params_in = "form" and params = { brandKey = "…" } in the first block.
+
+provider "rator" {
+  profile        = "rator"
+  token_endpoint = "https://rator.example/appcontext/oauth/token"
+  client_id      = "myclientid"
+  client_secret  = file("/etc/tokend/rator.secret")
+  request {
+    query = { brand_key = "BRAND1" }
+  }
+  request "refresh_token" {
+    params = { brandKey = "BRAND1" }
+  }
+}
+
+token "rator-operator" {
+  provider = "rator"
+  grant "operator_password" {                 # Rator's own grant_type
+    username = "operator"
+    password = file("/etc/tokend/rator-operator.secret")
+  }
+  probe {
+    url     = "https://rator.example/appcontext/api/ping"
+    headers = { X-RATOR-brand-key = "BRAND1" }
+    every   = "5m"
+  }
+  sink "file" {
+    path = "/run/tokend/rator/token"
+  }
+}
+
+# ---------------------------------------------------------------------------
+# A fleet: one token for every tenant of a JSON file, each with a client of its
+# own. [{"name": "acme", "client_id": "…", "client_secret": "…"}, …]
+
+dynamic "token" {
+  for_each = { for tenant in jsondecode(file("/etc/tokend/tenants.json")) : tenant.name => tenant }
+  labels   = ["tenant-${token.key}"]
+  iterator = token                            # how an element is called; default: the type of the block
+  content {
+    provider      = "example"
+    client_id     = token.value.client_id
+    client_secret = token.value.client_secret
+    grant "client_credentials" {}
+    sink "file" {
+      path = "/run/tokend/tenants/${token.key}/token"
+    }
+  }
+}

@@ -1,0 +1,118 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+const examplePath = "../../config.example.hcl"
+
+// exampleOptions are a world in which the example's files exist.
+func exampleOptions() Options {
+	return Options{
+		Env: func(name string) (string, bool) {
+			return "/run/credentials/tokend", name == "CREDENTIALS_DIRECTORY"
+		},
+		ReadFile: func(path string) ([]byte, fs.FileMode, error) {
+			switch ext := filepath.Ext(path); {
+			case path == "/etc/tokend/tenants.json":
+				return []byte(`[{"name": "acme", "client_id": "a", "client_secret": "s1"}, {"name": "umbrella", "client_id": "u", "client_secret": "s2"}]`), 0o600, nil
+			case ext == ".pem" || ext == ".key":
+				return []byte("-----BEGIN EXAMPLE-----\naGVsbG8=\n-----END EXAMPLE-----\n"), 0o600, nil
+			case ext == ".secret" || path == "/run/credentials/tokend/state-key":
+				return []byte("secret of " + path + "\n"), 0o400, nil
+			}
+			return nil, 0, fs.ErrNotExist
+		},
+	}
+}
+
+func TestExampleIsValid(t *testing.T) {
+	cfg, report := Load([]string{examplePath}, exampleOptions())
+	var text strings.Builder
+	if err := report.Write(&text, false, 0); err != nil || text.Len() > 0 {
+		t.Fatalf("report: %v\n%s", err, &text)
+	}
+	var names []string
+	for _, tok := range cfg.Tokens {
+		names = append(names, tok.Name)
+	}
+	want := "[example greymatter musement musement-customer rator-operator tenant-acme tenant-umbrella]"
+	if got := fmt.Sprint(names); got != want {
+		t.Errorf("tokens %s, want %s", got, want)
+	}
+	if got := cfg.Tokens[6].ClientSecret.Reveal(); got != "s2" {
+		t.Errorf("the second tenant has another's secret")
+	}
+	if got := cfg.Providers[0].ClientSecret.Reveal(); got != "secret of /etc/tokend/example.secret" {
+		t.Errorf("a secret file's trailing newline is not trimmed: %q", got)
+	}
+}
+
+// TestExampleHasEveryKey fails when a key of the language is missing from the
+// example.
+func TestExampleHasEveryKey(t *testing.T) {
+	data, _, err := readFile(examplePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, diags := hclsyntax.ParseConfig(data, examplePath, hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	seen := map[string]bool{}
+	var walk func(block string, body *hclsyntax.Body)
+	walk = func(block string, body *hclsyntax.Body) {
+		for name := range body.Attributes {
+			seen[block+"."+name] = true
+		}
+		for _, blk := range body.Blocks {
+			walk(blk.Type, blk.Body)
+		}
+	}
+	walk("", file.Body.(*hclsyntax.Body))
+	for block, sch := range map[string]schema{
+		"state": stateSchema, "http": httpSchema, "control": controlSchema, "log": logSchema,
+		"provider": providerSchema, "request": requestSchema, "response": responseSchema, "refresh_tokens": refreshTokensSchema,
+		"schedule": scheduleSchema, "limits": limitsSchema, "tls": tlsSchema,
+		"token": tokenSchema, "probe": probeSchema, "sink": fileSinkSchema, "on_update": onUpdateSchema, "dynamic": dynamicSchema,
+	} {
+		for _, name := range sch.attrs {
+			if !seen[block+"."+name] {
+				t.Errorf("the example does not show %s.%s", block, name)
+			}
+		}
+	}
+}
+
+// TestExampleShowsDefaults holds the example's comment to its word, for the
+// provider that says it spells out the defaults.
+func TestExampleShowsDefaults(t *testing.T) {
+	cfg, report := Load([]string{examplePath}, exampleOptions())
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	plain, report := loadText(t, `
+provider "plain" {
+  token_endpoint = "https://auth.example/oauth2/token"
+}
+`, Options{})
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	got, want := *cfg.Providers[0], *plain.Providers[0]
+	if !reflect.DeepEqual(got.Requests[""], want.Requests[""]) || got.Response != want.Response || got.RefreshTokens != want.RefreshTokens || got.Timeout != want.Timeout || got.Limits.Concurrency != want.Limits.Concurrency {
+		t.Errorf("example %+v\ndefaults %+v", got, want)
+	}
+	got.Schedule.Cron, got.Schedule.LoginCron = nil, nil
+	if !reflect.DeepEqual(got.Schedule, want.Schedule) {
+		t.Errorf("schedule %+v, default %+v", got.Schedule, want.Schedule)
+	}
+}
