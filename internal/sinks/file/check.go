@@ -27,7 +27,7 @@ func (s *Sink) Check(ctx context.Context) error {
 		if _, err := s.inspect(d); err != nil {
 			return err
 		}
-		if isMount(int(d.handle.Fd()), filepath.Base(s.path)) {
+		if isMount(d.fd, filepath.Base(s.path)) {
 			return s.fail("check", unix.EBUSY)
 		}
 	}
@@ -52,12 +52,11 @@ func (s *Sink) nearest() (*dir, error) {
 
 // writable asks with the effective user, which is the one that writes.
 func (d *dir) writable() error {
-	fd := int(d.handle.Fd())
-	if err := unix.Faccessat(fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+	if err := unix.Faccessat(d.fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 		return err
 	}
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(fd, &st); err != nil {
+	if err := unix.Fstatfs(d.fd, &st); err != nil {
 		return err
 	}
 	free := st.Bavail

@@ -18,21 +18,25 @@ const (
 // shared is what the file sinks of a process have in common.
 type shared struct {
 	dirs    *dirs
+	disks   disks
 	owners  owners
 	monitor *Monitor // nil without one
 }
 
 func newShared(idle int) *shared {
-	return &shared{dirs: &dirs{keep: idle, open: map[string]*dir{}, swept: map[string]struct{}{}}}
+	s := &shared{}
+	s.dirs = &dirs{disks: &s.disks, keep: idle, open: map[string]*dir{}, swept: map[string]struct{}{}}
+	return s
 }
 
 // dirs holds the directories that are in use or were a moment ago. No lock is
 // held while the disk is waited for: a file system that hangs stops nobody who
 // writes to another.
 type dirs struct {
-	keep int
+	disks *disks
 
 	mu    sync.Mutex
+	keep  int // idle directories that stay open
 	open  map[string]*dir
 	swept map[string]struct{} // paths whose stale temporary files are gone
 }
@@ -43,8 +47,10 @@ type dir struct {
 	of     *dirs
 	path   string
 	root   *os.Root
-	handle *os.File // of the same directory, to sync and to look
+	handle *os.File // of the same directory
+	fd     int      // of handle
 	id     identity
+	disk   *disk
 
 	users   int       // guarded by of.mu
 	dropped bool      // guarded by of.mu; no longer in of.open
@@ -54,8 +60,12 @@ type dir struct {
 }
 
 // acquire opens the directory, making it and its parents with mode where they are
-// missing. The caller releases it.
+// missing. The caller releases it, and asks current before it relies on the
+// directory being at the path still.
 func (ds *dirs) acquire(path string, mode fs.FileMode) (*dir, error) {
+	if d := ds.take(path); d != nil {
+		return d, nil
+	}
 	d, err := ds.find(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeAll(path, mode); err != nil {
@@ -79,7 +89,7 @@ func (ds *dirs) find(path string) (*dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.of = ds
+	d.of, d.disk = ds, ds.disks.get(d.id.dev, d.fd)
 	d, first := ds.put(d)
 	if first {
 		d.sweep()
@@ -146,8 +156,8 @@ func openDir(path string) (*dir, error) {
 		_ = root.Close()
 		return nil, err
 	}
-	d := &dir{path: path, root: root, handle: handle}
-	if d.id, err = identifyFile(handle); err != nil {
+	d := &dir{path: path, root: root, handle: handle, fd: int(handle.Fd())}
+	if d.id, err = identifyFile(d.fd); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -161,21 +171,24 @@ func (d *dir) current() bool {
 }
 
 // moved turns an error that comes of a directory which was deleted or swapped
-// into errMoved.
+// into errMoved, after which nobody gets this directory any more.
 func (d *dir) moved(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || !d.current() {
-		return errMoved
+	if !errors.Is(err, fs.ErrNotExist) && d.current() {
+		return err
 	}
-	return err
+	d.drop()
+	return errMoved
 }
 
 // identify looks at a name in the directory, not following a link.
 func (d *dir) identify(name string) (identity, error) {
-	return identifyAt(int(d.handle.Fd()), name, unix.AT_SYMLINK_NOFOLLOW)
+	return identifyAt(d.fd, name, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // sync makes the renames that happened before it durable.
-func (d *dir) sync() error { return d.group.do(d.handle.Sync) }
+func (d *dir) sync() error {
+	return d.group.do(func(int) error { return fsync(d.fd) })
+}
 
 func (d *dir) release() {
 	d.of.mu.Lock()

@@ -13,13 +13,14 @@ type group struct {
 }
 
 type run struct {
-	done chan struct{}
-	err  error // set before done is closed
+	callers int // final once the run has started
+	done    chan struct{}
+	err     error // set before done is closed
 }
 
 // do returns the error of the run that served the caller. Whoever asks first for
-// a run leads it.
-func (g *group) do(f func() error) error {
+// a run leads it, with its own f, which learns how many callers it serves.
+func (g *group) do(f func(callers int) error) error {
 	r, leads := g.join()
 	if !leads {
 		<-r.done
@@ -29,7 +30,7 @@ func (g *group) do(f func() error) error {
 	defer g.running.Unlock()
 	g.start()
 	defer close(r.done)
-	r.err = f()
+	r.err = f(r.callers)
 	return r.err
 }
 
@@ -37,9 +38,10 @@ func (g *group) join() (r *run, leads bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.next != nil {
+		g.next.callers++
 		return g.next, false
 	}
-	g.next = &run{done: make(chan struct{})}
+	g.next = &run{callers: 1, done: make(chan struct{})}
 	return g.next, true
 }
 

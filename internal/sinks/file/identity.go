@@ -2,7 +2,6 @@ package file
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,9 +32,9 @@ func newIdentity(st *unix.Stat_t) identity {
 	}
 }
 
-func identifyFile(f *os.File) (identity, error) {
+func identifyFile(fd int) (identity, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	if err := unix.Fstat(fd, &st); err != nil {
 		return identity{}, err
 	}
 	return newIdentity(&st), nil

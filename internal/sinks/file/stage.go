@@ -3,8 +3,6 @@ package file
 import (
 	"bytes"
 	"context"
-	"io"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +15,7 @@ import (
 type staged struct {
 	sink *Sink
 	dir  *dir
-	file *os.File // nil when the target already held the content
+	fd   int      // of the temporary file; -1 when the target already held the content
 	name string   // of the temporary file; empty once it is renamed or removed
 	was  identity // the matching target
 }
@@ -38,7 +36,7 @@ func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
 	if err != nil {
 		return nil, s.fail("open the directory of", err)
 	}
-	st := &staged{sink: s, dir: d}
+	st := &staged{sink: s, dir: d, fd: -1}
 	if err := st.prepare(content, own); err != nil {
 		st.discard()
 		return nil, err
@@ -47,7 +45,7 @@ func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
 }
 
 // same reports whether there is nothing to do.
-func (st *staged) same() bool { return st.file == nil }
+func (st *staged) same() bool { return st.fd < 0 }
 
 func (st *staged) prepare(content []byte, own ids) error {
 	s := st.sink
@@ -56,10 +54,13 @@ func (st *staged) prepare(content []byte, own ids) error {
 		return err
 	}
 	if found.exists() && s.matches(st.dir, found, content, own) {
+		if !st.dir.current() {
+			return s.fail("look at", st.dir.moved(errMoved))
+		}
 		st.was = found
 		return nil
 	}
-	if st.file, st.name, err = st.dir.createTemp(); err != nil {
+	if st.fd, st.name, err = st.dir.createTemp(); err != nil {
 		return s.fail("create a temporary file beside", st.dir.moved(err))
 	}
 	return st.fill(content, own)
@@ -69,22 +70,22 @@ func (st *staged) prepare(content []byte, own ids) error {
 // other way round, the former owner could read a group's content for a moment.
 func (st *staged) fill(content []byte, own ids) error {
 	s := st.sink
-	if _, err := st.file.Write(content); err != nil {
+	if err := writeAll(st.fd, content); err != nil {
 		return s.fail("write", err)
 	}
 	if own.wanted() {
-		if err := st.file.Chown(own.uid, own.gid); err != nil {
+		if err := unix.Fchown(st.fd, own.uid, own.gid); err != nil {
 			return s.fail("set the owner of", err)
 		}
 	}
 	if s.mode != tempMode { // the umask has no say in a chmod
-		if err := st.file.Chmod(s.mode); err != nil {
+		if err := unix.Fchmod(st.fd, uint32(s.mode)); err != nil {
 			return s.fail("set the mode of", err)
 		}
 	}
 	// After a failed fsync the kernel may have dropped the pages and report
 	// success the next time, so a file that failed is never synced again.
-	if err := st.file.Sync(); err != nil {
+	if err := st.dir.disk.sync(st.fd); err != nil {
 		return s.fail("sync", err)
 	}
 	return nil
@@ -117,15 +118,15 @@ func (st *staged) replace() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !st.dir.current() {
-		return s.fail("replace", errMoved)
+		return s.fail("replace", st.dir.moved(errMoved))
 	}
-	if err := st.dir.root.Rename(st.name, filepath.Base(s.path)); err != nil {
+	if err := renameAt(st.dir.fd, st.name, filepath.Base(s.path)); err != nil {
 		return s.fail("replace", st.dir.moved(err))
 	}
 	st.name = ""
 	// The open file, not the name: what stands at the name may be another's
 	// already, and must then look foreign.
-	id, err := identifyFile(st.file)
+	id, err := identifyFile(st.fd)
 	if err != nil {
 		return s.fail("look at", err)
 	}
@@ -140,11 +141,11 @@ func (st *staged) discard() {
 		return
 	}
 	if st.name != "" {
-		_ = st.dir.root.Remove(st.name) // what stays is swept by the next process
+		_ = unlinkAt(st.dir.fd, st.name) // what stays is swept by the next process
 		st.name = ""
 	}
-	if st.file != nil {
-		_ = st.file.Close() // it was synced, so there is nothing left to fail
+	if st.fd >= 0 {
+		_ = unix.Close(st.fd) // it was synced, so there is nothing left to fail
 	}
 	st.dir.release()
 	st.dir = nil
@@ -174,15 +175,15 @@ func (s *Sink) matches(d *dir, found identity, content []byte, own ids) bool {
 	if found.mode != unix.S_IFREG|uint32(s.mode) || found.size != int64(len(content)) || !own.match(found) {
 		return false
 	}
-	f, err := d.root.OpenFile(filepath.Base(s.path), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	fd, err := openAt(d.fd, filepath.Base(s.path), unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}
-	defer f.Close() //nolint:errcheck // it was only read
-	if id, err := identifyFile(f); err != nil || id != found {
+	defer unix.Close(fd) //nolint:errcheck // it was only read
+	if id, err := identifyFile(fd); err != nil || id != found {
 		return false
 	}
 	held := make([]byte, len(content)+1)
-	n, err := io.ReadFull(f, held)
-	return err == io.ErrUnexpectedEOF && bytes.Equal(held[:n], content) || n == 0 && len(content) == 0
+	n, err := readUpTo(fd, held)
+	return err == nil && bytes.Equal(held[:n], content)
 }

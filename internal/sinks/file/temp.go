@@ -2,11 +2,11 @@ package file
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -26,21 +26,26 @@ func isTemp(name string) bool {
 
 // createTemp makes a file that nobody else may read. Its lock says that it is in
 // use: it ends with the process, however that ends.
-func (d *dir) createTemp() (*os.File, string, error) {
+func (d *dir) createTemp() (fd int, name string, err error) {
 	for range 100 {
-		name := fmt.Sprintf("%s%0*x", tempPrefix, tempDigits, rand.Uint64())
-		f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, tempMode)
-		if errors.Is(err, fs.ErrExist) {
+		name = tempName(rand.Uint64())
+		fd, err = openAt(d.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, uint32(tempMode))
+		if err == unix.EEXIST {
 			continue
 		}
 		if err != nil {
-			return nil, "", err
+			return -1, "", err
 		}
 		// A file system without locks has no sweeping of other processes either.
-		_ = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		return f, name, nil
+		_ = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		return fd, name, nil
 	}
-	return nil, "", fs.ErrExist
+	return -1, "", err
+}
+
+func tempName(n uint64) string {
+	digits := strconv.FormatUint(n, 16)
+	return tempPrefix + strings.Repeat("0", tempDigits-len(digits)) + digits
 }
 
 // sweep removes what a killed process left behind: temporary files that nobody
@@ -65,13 +70,13 @@ func (d *dir) sweep() {
 }
 
 func (d *dir) sweepOne(name string) {
-	f, err := d.root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	fd, err := openAt(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return
 	}
-	defer f.Close() //nolint:errcheck // it was only looked at
-	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-		_ = d.root.Remove(name)
+	defer unix.Close(fd) //nolint:errcheck // it was only looked at
+	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == nil {
+		_ = unlinkAt(d.fd, name)
 	}
 }
 

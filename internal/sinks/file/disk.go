@@ -1,0 +1,132 @@
+package file
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// When many files of one file system are to be synced at once, one syncfs costs a
+// fraction of what as many fsyncs do. But syncfs waits for everybody's data, not
+// only ours, and a token must not wait for somebody's backup. So it is used for
+// two files or more, on file systems where it is known to be as durable as fsync,
+// while little is waiting to be written in the whole system; and not for a while
+// after it was slow.
+const (
+	maxDirty = 32 << 20               // bytes that wait to be written, of anybody
+	slow     = 100 * time.Millisecond // a syncfs that takes longer was not worth it
+	parted   = 10 * time.Second       // without syncfs after a slow or failed one
+	crowded  = time.Second            // and after finding too much that waits
+)
+
+var errApart = errors.New("sync each file by itself")
+
+// disk is a file system that files are written to.
+type disk struct {
+	shares bool // syncfs is known to do on it what fsync does
+	apart  atomic.Int64
+	group  group
+}
+
+type disks struct {
+	mu    sync.Mutex
+	known map[uint64]*disk // by device
+}
+
+func (ks *disks) get(dev uint64, fd int) *disk {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	k := ks.known[dev]
+	if k == nil {
+		k = &disk{shares: sharesSync(fd)}
+		if ks.known == nil {
+			ks.known = map[uint64]*disk{}
+		}
+		ks.known[dev] = k
+	}
+	return k
+}
+
+func sharesSync(fd int) bool {
+	var st unix.Statfs_t
+	if unix.Fstatfs(fd, &st) != nil {
+		return false
+	}
+	switch int64(st.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC:
+		return true
+	}
+	return false
+}
+
+// sync makes the content of an open file durable. An error is the file's own, and
+// the file must then not be used any more: a second fsync may report a success
+// that was none.
+func (k *disk) sync(fd int) error {
+	if !k.shares || time.Now().UnixNano() < k.apart.Load() {
+		return fsync(fd)
+	}
+	alone, own := false, error(nil)
+	err := k.group.do(func(callers int) error {
+		if callers > 1 {
+			return k.flush(fd)
+		}
+		alone, own = true, fsync(fd)
+		return nil
+	})
+	if alone {
+		return own
+	}
+	if err != nil { // perhaps a stranger's; the file's own state is kept apart from that
+		return fsync(fd)
+	}
+	return nil
+}
+
+// flush syncs the whole file system, unless that would take long.
+func (k *disk) flush(fd int) error {
+	if waiting() > maxDirty {
+		k.part(crowded)
+		return errApart
+	}
+	started := time.Now()
+	err := retry(func() error { return unix.Syncfs(fd) })
+	if err != nil || time.Since(started) > slow {
+		k.part(parted)
+	}
+	return err
+}
+
+func (k *disk) part(d time.Duration) { k.apart.Store(time.Now().Add(d).UnixNano()) }
+
+// waiting is how many bytes the system holds that are not on a disk yet; where it
+// does not tell, more than any limit.
+func waiting() int64 {
+	const unknown = 1 << 62
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return unknown
+	}
+	var sum int64
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for found := 0; found < 2 && lines.Scan(); {
+		name, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
+		if string(name) != "Dirty" && string(name) != "Writeback" {
+			continue
+		}
+		n, err := strconv.ParseInt(string(bytes.TrimSuffix(bytes.TrimSpace(value), []byte(" kB"))), 10, 64)
+		if err != nil {
+			return unknown
+		}
+		sum += n << 10
+		found++
+	}
+	return sum
+}
