@@ -80,14 +80,14 @@ func TestStyleOfEnvironment(t *testing.T) {
 		env  map[string]string
 		want Style
 	}{
-		{"a common terminal", map[string]string{"LANG": "en_GB.UTF-8", "TERM": "xterm"}, Style{true, true}},
-		{"NO_COLOR", map[string]string{"LANG": "en_GB.utf8", "NO_COLOR": "1"}, Style{false, true}},
-		{"an empty NO_COLOR is none", map[string]string{"LANG": "C.UTF-8", "NO_COLOR": ""}, Style{true, true}},
-		{"TERM=dumb", map[string]string{"LANG": "C.UTF-8", "TERM": "dumb"}, Style{false, true}},
-		{"LANG=C", map[string]string{"LANG": "C"}, Style{true, false}},
-		{"LC_ALL decides", map[string]string{"LANG": "en_GB.UTF-8", "LC_ALL": "C", "LC_CTYPE": "en_GB.UTF-8"}, Style{true, false}},
-		{"LC_CTYPE before LANG", map[string]string{"LANG": "C", "LC_CTYPE": "en_GB.UTF-8"}, Style{true, true}},
-		{"nothing set", nil, Style{true, false}},
+		{"a common terminal", map[string]string{"LANG": "en_GB.UTF-8", "TERM": "xterm"}, Style{Color: true, Unicode: true}},
+		{"NO_COLOR", map[string]string{"LANG": "en_GB.utf8", "TERM": "xterm", "NO_COLOR": "1"}, Style{Unicode: true}},
+		{"an empty NO_COLOR is none", map[string]string{"LANG": "C.UTF-8", "TERM": "xterm", "NO_COLOR": ""}, Style{Color: true, Unicode: true}},
+		{"TERM=dumb", map[string]string{"LANG": "C.UTF-8", "TERM": "dumb"}, Style{Unicode: true, Dumb: true}},
+		{"LANG=C", map[string]string{"LANG": "C", "TERM": "xterm"}, Style{Color: true}},
+		{"LC_ALL decides", map[string]string{"LANG": "en_GB.UTF-8", "LC_ALL": "C", "LC_CTYPE": "en_GB.UTF-8", "TERM": "xterm"}, Style{Color: true}},
+		{"LC_CTYPE before LANG", map[string]string{"LANG": "C", "LC_CTYPE": "en_GB.UTF-8", "TERM": "xterm"}, Style{Color: true, Unicode: true}},
+		{"nothing set", nil, Style{Dumb: true}},
 	}
 	for _, c := range cases {
 		if got := StyleOf(func(name string) string { return c.env[name] }); got != c.want {

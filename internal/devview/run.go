@@ -43,7 +43,7 @@ func Run(ctx context.Context, v View, next func() Frame) error {
 	if v.Every <= 0 {
 		v.Every = DefaultPace
 	}
-	if v.Plain || !IsTerminal(v.Out) {
+	if v.Plain || v.Style.Dumb || !IsTerminal(v.Out) {
 		return v.lines(ctx, next)
 	}
 	return v.screen(ctx, next, terminalSize(v.Out))

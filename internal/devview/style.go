@@ -12,11 +12,12 @@ import (
 type Style struct {
 	Color   bool // ANSI colours and attributes
 	Unicode bool // block and line characters
+	Dumb    bool // the cursor can't be moved, so there is no screen to draw
 }
 
 // StyleOf reads the user's wishes from the environment through getenv
-// (such as [os.Getenv]): NO_COLOR and TERM=dumb turn colours off, and a locale
-// that is not UTF-8 leaves ASCII.
+// (such as [os.Getenv]): NO_COLOR turns colours off, a locale that is not UTF-8
+// leaves ASCII, and a TERM that is "dumb" or missing leaves lines of text.
 func StyleOf(getenv func(string) string) Style {
 	locale := getenv("LANG")
 	for _, name := range []string{"LC_ALL", "LC_CTYPE"} { // POSIX: the first one set decides
@@ -26,8 +27,10 @@ func StyleOf(getenv func(string) string) Style {
 		}
 	}
 	locale = strings.ToUpper(locale)
+	dumb := getenv("TERM") == "dumb" || getenv("TERM") == ""
 	return Style{
-		Color:   getenv("NO_COLOR") == "" && getenv("TERM") != "dumb",
+		Dumb:    dumb,
+		Color:   getenv("NO_COLOR") == "" && !dumb,
 		Unicode: strings.Contains(locale, "UTF-8") || strings.Contains(locale, "UTF8"),
 	}
 }
