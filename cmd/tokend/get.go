@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -86,7 +87,6 @@ token, or less than --min-ttl is left of it.`,
 	cmd.Flags().StringVar(&options.Machine, "machine", "", "host `name` in the format netrc")
 	cmd.Flags().StringVar(&options.Login, "login", "", "login `name` in the format netrc (default oauth2)")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
-	cmd.MarkFlagsMutuallyExclusive("format", "template")
 	return cmd
 }
 
@@ -94,6 +94,9 @@ token, or less than --min-ttl is left of it.`,
 // usage error.
 func formatOf(cmd *cobra.Command, name, template string, o sinks.FormatOptions) (sinks.Format, error) {
 	if template != "" {
+		if cmd.Flags().Changed("format") {
+			return nil, usage(cmd, errors.New("--format and --template exclude each other"))
+		}
 		f, err := sinks.NewTemplate(template)
 		return f, usage(cmd, err)
 	}

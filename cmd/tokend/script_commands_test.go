@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tokend-project/tokend/internal/control"
+	"github.com/tokend-project/tokend/internal/devserver"
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// await asks until the answer is nil, and fails the script with the last one
+// when that takes too long.
+func await(ts *testscript.TestScript, ask func() error) {
+	const pace, patience = 5 * time.Millisecond, 30 * time.Second
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(pace) {
+		if err = ask(); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("waited in vain: %v", err)
+}
+
+func mustArgs(ts *testscript.TestScript, neg bool, args []string, least int, usage string) {
+	if neg || len(args) < least {
+		ts.Fatalf("usage: %s", usage)
+	}
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 2, "exits CODE COMMAND …")
+	code, err := 0, ts.Exec(args[1], args[2:]...)
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = ended.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("the command ended with %d, and not %s", code, args[0])
+	}
+}
+
+type serverKey struct{}
+
+type scriptServer struct{ *devserver.Server }
+
+func serverOf(ts *testscript.TestScript) *scriptServer {
+	return ts.Value(serverKey{}).(*scriptServer)
+}
+
+func authserver(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 1, "authserver LIFETIME")
+	lifetime, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	server, err := devserver.New(devserver.Options{Lifetime: lifetime})
+	ts.Check(err)
+	web := httptest.NewServer(server.Handler())
+	ts.Defer(func() {
+		_ = server.Close()
+		web.CloseClientConnections()
+		web.Close()
+	})
+	serverOf(ts).Server = server
+	ts.Setenv("AS", web.URL)
+}
+
+func served(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 2, "served API key=n …")
+	c := serverOf(ts).Stats().Of(devserver.API(args[0]))
+	counts := map[string]uint64{
+		"logins": c.Logins, "refreshes": c.Refreshes, "refusals": c.Refusals, "reuses": c.Reuses,
+	}
+	for _, arg := range args[1:] {
+		key, value, _ := strings.Cut(arg, "=")
+		if got, ok := counts[key]; !ok || fmt.Sprint(got) != value {
+			ts.Fatalf("the server has served %v, and not %s", counts, arg)
+		}
+	}
+}
+
+func fault(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 2, "fault API MODE")
+	for mode := devserver.Working; mode <= devserver.TooMany; mode++ {
+		if strings.EqualFold(mode.String(), args[1]) {
+			serverOf(ts).SetFault(devserver.Fault{Mode: mode}, devserver.API(args[0]))
+			return
+		}
+	}
+	ts.Fatalf("no fault is called %q", args[1])
+}
+
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 1, "signal NAME")
+	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(signals[args[0]]))
+	}
+}
+
+func waitFile(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 1, "waitfile FILE")
+	await(ts, func() error {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err
+	})
+}
+
+func waitGone(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 1, "waitgone FILE")
+	await(ts, func() error {
+		_, err := os.Lstat(ts.MkAbs(args[0]))
+		if err == nil {
+			return fmt.Errorf("%s is still there", args[0])
+		}
+		return nil
+	})
+}
+
+func waitStatus(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 2, "waitstatus NAME key=value …")
+	client := control.NewClient(ts.MkAbs("run/control.sock"))
+	defer client.Close()
+	await(ts, func() error {
+		s, err := client.Status(context.Background())
+		if err != nil {
+			return err
+		}
+		facts, err := factsOf(s, args[0])
+		for _, arg := range args[1:] {
+			key, value, _ := strings.Cut(arg, "=")
+			if err == nil && facts[key] != value {
+				err = fmt.Errorf("%s is %v, and not %s", args[0], facts, arg)
+			}
+		}
+		return err
+	})
+}
+
+// factsOf picks what scripts wait for.
+func factsOf(s control.Status, name string) (map[string]string, error) {
+	if name == "config" {
+		return map[string]string{"broken": fmt.Sprint(s.Config.Error != nil), "tokens": fmt.Sprint(len(s.Tokens))}, nil
+	}
+	for _, t := range s.Tokens {
+		if t.Name == name {
+			return map[string]string{
+				"state": string(t.State), "generation": fmt.Sprint(t.Generation), "written": fmt.Sprint(written(t)),
+			}, nil
+		}
+	}
+	return nil, errors.New("no such token")
+}
+
+// written counts the sinks that hold the current generation.
+func written(t token.Status) (n int) {
+	for _, s := range t.Sinks {
+		if s.Generation == t.Generation && s.LastError == nil {
+			n++
+		}
+	}
+	return n
+}
+
+func rename(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 2, "rename FROM TO")
+	ts.Check(os.Rename(ts.MkAbs(args[0]), ts.MkAbs(args[1])))
+}
+
+func deadSocket(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 1, "deadsocket FILE")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: ts.MkAbs(args[0]), Net: "unix"})
+	ts.Check(err)
+	l.SetUnlinkOnClose(false)
+	ts.Check(l.Close())
+}
