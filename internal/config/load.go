@@ -225,7 +225,7 @@ func (d *decoder) single(merged map[string][]section, typ string) section {
 	}
 	for _, second := range all[1:] {
 		d.fault(second.defRange, fmt.Sprintf("Second %s block", typ),
-			fmt.Sprintf("There is one %s block at most, and the first stands at %s.", typ, all[0].defRange))
+			fmt.Sprintf("There is one %s block at most, and the first stands at %s.", typ, lineOf(all[0].defRange)))
 	}
 	return all[0]
 }
@@ -241,7 +241,7 @@ func (d *decoder) unique(typ string, all []section) []section {
 		}
 		if at, taken := first[s.label]; taken {
 			d.fault(s.labelRange, fmt.Sprintf("Second %s of that name", typ),
-				fmt.Sprintf("The first %s %q stands at %s. Give one of them another name.", typ, s.label, at))
+				fmt.Sprintf("The first %s %q stands at %s. Give one of them another name.", typ, s.label, lineOf(at)))
 			return true
 		}
 		first[s.label] = s.labelRange

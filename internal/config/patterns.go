@@ -32,3 +32,6 @@ func holdsPEM(text string) bool {
 func worldReadable(in *input) string {
 	return fmt.Sprintf("%s has mode %04o: everybody on this machine can read it. Take that away: chmod o-rwx %s (for a Kubernetes Secret volume, set defaultMode: 0440).", in.name, in.mode.Perm(), in.name)
 }
+
+// lineOf shows where something stands.
+func lineOf(at rangeOf) string { return fmt.Sprintf("%s:%d", at.Filename, at.Start.Line) }

@@ -141,7 +141,7 @@ func (d *decoder) onlyBlock(all []block, typ string, sch *schema) (section, bool
 	}
 	for _, second := range all[1:] {
 		d.fault(second.defRange, fmt.Sprintf("Second %s block", typ),
-			second.note(fmt.Sprintf("There is one %s block at most here, and the first stands at %s.", typ, all[0].defRange)))
+			second.note(fmt.Sprintf("There is one %s block at most here, and the first stands at %s.", typ, lineOf(all[0].defRange))))
 	}
 	d.blocks(all[0].body, sch)
 	return section{block: all[0], d: d}, true

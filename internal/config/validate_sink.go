@@ -141,7 +141,7 @@ func (x *pathIndex) real(dir string) string {
 func (d *decoder) validatePath(s section, path string, paths *pathIndex) {
 	real := filepath.Join(paths.real(filepath.Dir(path)), filepath.Base(path))
 	if first, taken := paths.files[real]; taken {
-		s.fault("path", "Two sinks with one path", fmt.Sprintf("The sink at %s writes there already: %s. Give each sink a path of its own.", first, s.quote("path", path)))
+		s.fault("path", "Two sinks with one path", fmt.Sprintf("The sink at %s writes there already: %s. Give each sink a path of its own.", lineOf(first), s.quote("path", path)))
 		return
 	}
 	paths.files[real] = s.at("path")
