@@ -83,6 +83,10 @@ func (b *bench) report(w io.Writer) {
 	if b.tmpfs != "" {
 		fmt.Fprintf(&out, "; %s is %s", b.tmpfs, process.FileSystem(b.tmpfs))
 	}
+	fmt.Fprintf(&out, "; load average before the run: %.1f", b.load)
+	if b.load > 1 {
+		out.WriteString(" (**others were busy: the times above are no verdict**)")
+	}
 	fmt.Fprintf(&out, "\n- both: %d tokens of %v, %d requests in flight, %v timeout; the server and the watchdog share the cores with what is measured\n",
 		b.tokens, b.lifetime, b.inFlight, b.timeout)
 	fmt.Fprintf(&out, "- plain loop: refreshes at 0.75 of the lifetime; backoff 100 ms to 5 s, doubling; temporary file, fsync, rename, directory fsync; no durable state\n")

@@ -12,16 +12,16 @@ import (
 // coldRuns is how many cold starts the median is taken of, at least.
 const coldRuns = 3
 
-// coldStarts measures what is still lacking to [coldRuns] cold starts on the disk
-// and on tmpfs; the other runs began with cold starts too.
-func (b *bench) coldStarts(ctx context.Context, sys system) error {
+// coldStart measures one more cold start on the disk and one on tmpfs, unless there
+// have been enough: the other runs began with cold starts too.
+func (b *bench) coldStart(ctx context.Context, sys system) error {
 	for _, place := range []struct{ row, base string }{{"cold", b.dir}, {"cold on tmpfs", b.tmpfs}} {
-		for place.base != "" && len(b.colds[place.row+"/"+sys.name()]) < coldRuns {
-			st := b.whole(sys)
-			err := b.on(ctx, st, place.base, func() error { return b.coldOn(ctx, st, place.row) })
-			if err != nil {
-				return err
-			}
+		if place.base == "" || len(b.colds[place.row+"/"+sys.name()]) >= coldRuns {
+			continue
+		}
+		st := b.whole(sys)
+		if err := b.on(ctx, st, place.base, func() error { return b.coldOn(ctx, st, place.row) }); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -55,8 +56,26 @@ func parseSettings(args []string) (*settings, error) {
 	if s.quick {
 		s.hurry(flags, modes)
 	}
+	if err := s.absolute(); err != nil {
+		return nil, err
+	}
 	s.rows, s.systems, s.modes = strings.Split(*rows, ","), strings.Split(*systems, ","), strings.Split(*modes, ",")
 	return s, errors.Join(s.check(), noneLeft(flags.Args()))
+}
+
+// absolute spells the directories as tokend's config wants them.
+func (s *settings) absolute() error {
+	for _, dir := range []*string{&s.dir, &s.tmpfs} {
+		if *dir == "" {
+			continue
+		}
+		whole, err := filepath.Abs(*dir)
+		if err != nil {
+			return fmt.Errorf("finding %s: %w", *dir, err)
+		}
+		*dir = whole
+	}
+	return nil
 }
 
 // hurry replaces the defaults by those of -quick.

@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -15,6 +16,19 @@ func Machine() string {
 		kernel = []byte("unknown")
 	}
 	return fmt.Sprintf("%d cores (%s), Linux %s, %s", runtime.NumCPU(), processor(), strings.TrimSpace(string(kernel)), runtime.Version())
+}
+
+// Load is the load average of the last minute: how many processes wanted a core.
+func Load() float64 {
+	var minute float64
+	content, err := os.ReadFile("/proc/loadavg")
+	if err == nil {
+		_, err = fmt.Sscan(string(content), &minute)
+	}
+	if err != nil {
+		return math.NaN()
+	}
+	return minute
 }
 
 func processor() string {

@@ -71,6 +71,9 @@ func TestMachineIsDescribed(t *testing.T) {
 	if m := Machine(); !strings.Contains(m, "cores") || !strings.Contains(m, "Linux") {
 		t.Errorf("Machine = %q", m)
 	}
+	if load := Load(); !(load >= 0) {
+		t.Errorf("Load = %v", load)
+	}
 	if fs := FileSystem("/proc"); !strings.HasPrefix(fs, "proc ") {
 		t.Errorf("FileSystem(/proc) = %q", fs)
 	}
