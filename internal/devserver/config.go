@@ -12,7 +12,9 @@ import (
 // lifetime. Every secret in it is a demonstration value.
 func (s *Server) Config(baseURL, dir string) string {
 	var b strings.Builder
-	lead := max((s.options.Lifetime / 6).Truncate(time.Millisecond), time.Millisecond)
+	part := (s.options.Lifetime / 6).Truncate(time.Millisecond)
+	lead := min(max(part, time.Millisecond), 5*time.Minute)
+	floor := min(max((part*2/5).Truncate(time.Millisecond), time.Millisecond), 10*time.Second)
 	err := configTemplate().Execute(&b, map[string]any{
 		"Base":     strings.TrimSuffix(baseURL, "/"),
 		"Dir":      strings.TrimSuffix(dir, "/"),

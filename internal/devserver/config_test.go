@@ -30,9 +30,10 @@ func TestConfigIsTheGoldenOne(t *testing.T) {
 
 func TestConfigFitsTheLifetime(t *testing.T) {
 	for lifetime, want := range map[time.Duration][]string{
-		30 * time.Second: {`lead         = "5s"`, `min_interval = "2s"`, `every = "5s"`},
-		6 * time.Minute:  {`lead         = "1m0s"`, `min_interval = "24s"`},
-		time.Second:      {`lead         = "166ms"`, `min_interval = "66ms"`, `every = "1s"`},
+		30 * time.Second:    {`lead         = "5s"`, `min_interval = "2s"`, `every = "5s"`},
+		6 * time.Minute:     {`lead         = "1m0s"`, `min_interval = "10s"`},
+		30 * 24 * time.Hour: {`lead         = "5m0s"`, `min_interval = "10s"`, `every = "1m0s"`},
+		time.Second:         {`lead         = "166ms"`, `min_interval = "66ms"`, `every = "1s"`},
 	} {
 		got := newRig(t, Options{Lifetime: lifetime}).Config("http://127.0.0.1:1", "/d")
 		for _, line := range want {

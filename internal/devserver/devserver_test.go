@@ -25,6 +25,9 @@ type rig struct {
 	now time.Time
 }
 
+// signingKey is made once for all tests: it takes a while.
+var signingKey = sync.OnceValues(newSigningKey)
+
 func newRig(t *testing.T, o Options) *rig {
 	t.Helper()
 	r := &rig{logs: &bytes.Buffer{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
@@ -36,6 +39,7 @@ func newRig(t *testing.T, o Options) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.signer = signingKey
 	r.Server = s
 	front := httptest.NewServer(s.Handler())
 	t.Cleanup(front.Close)
