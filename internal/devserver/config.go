@@ -20,8 +20,8 @@ func (s *Server) Config(baseURL, dir string) string {
 		"Dir":      strings.TrimSuffix(dir, "/"),
 		"Lifetime": s.options.Lifetime.String(),
 		"Lead":     lead.String(),
-		"Floor":    max((lead * 2 / 5).Truncate(time.Millisecond), time.Millisecond).String(),
-		"Every":    max(lead, time.Second).String(),
+		"Floor":    floor.String(),
+		"Every":    min(max(part, time.Second), time.Minute).String(),
 		"Brand":    ratorBrand,
 	})
 	if err != nil {
