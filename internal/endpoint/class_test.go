@@ -1,6 +1,9 @@
 package endpoint
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -99,8 +102,11 @@ func TestRetryAfterComesWithTheFailure(t *testing.T) {
 
 // A refusal whose body breaks off is still the refusal that its status says.
 func TestRefusalWithABrokenBodyKeepsItsClass(t *testing.T) {
-	s := answers(t, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 500\r\nConnection: close\r\n\r\n{\"error\":")
-	c := newClient(t, Config{TokenEndpoint: s.url("/"), Timeout: 100 * time.Millisecond})
+	s := serve(t, func(s *rawServer, c net.Conn, r *bufio.Reader) {
+		s.read(r)
+		io.WriteString(c, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 500\r\n\r\n{\"error\":")
+	})
+	c := newClient(t, Config{TokenEndpoint: s.url("/")})
 	_, err := c.Send(t.Context(), refresh())
 	failure(t, err, token.Rejected, "http_status")
 }

@@ -32,6 +32,17 @@
 // # Error classes
 //
 // They follow the meaning of the protocol, RFC 6749 section 5.2, and where a
-// server doesn't speak it, the HTTP status; see the table in class.go. Errors
-// hold no secret, no body and no URL.
+// server doesn't speak it, the HTTP status; see the table at classify. Errors
+// hold no secret, no body and no URL. Their Reason is one of
+//
+//	request            the parameters can't be encoded
+//	resolve dial tls   no connection
+//	write read         the connection broke
+//	timeout canceled   the deadline passed, or the caller's context ended
+//	redirect           a 3xx
+//	oauth_error        a refusal with an error code
+//	http_status        a refusal without one
+//	oversize content_encoding empty xml content_type json missing_token
+//	access_token token_type duplicate_key
+//	                   a 2xx that holds no usable token
 package endpoint

@@ -130,7 +130,7 @@ func TestHangingServerIsAmbiguousAfterTheDeadline(t *testing.T) {
 		s.read(r)
 		r.ReadByte() // until the client gives up
 	})
-	c := newClient(t, Config{TokenEndpoint: s.url("/token"), Timeout: 50 * time.Millisecond})
+	c := newClient(t, Config{TokenEndpoint: s.url("/token"), Timeout: 300 * time.Millisecond})
 	_, err := c.Send(t.Context(), refresh())
 	if !errors.Is(failure(t, err, token.Ambiguous, "timeout"), context.DeadlineExceeded) {
 		t.Errorf("cause is lost: %v", err)
@@ -148,7 +148,7 @@ func TestSlowBodyIsHeldAgainstTheSameDeadline(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
-	c := newClient(t, Config{TokenEndpoint: s.url("/token"), Timeout: 100 * time.Millisecond})
+	c := newClient(t, Config{TokenEndpoint: s.url("/token"), Timeout: 300 * time.Millisecond})
 	begun := time.Now()
 	a, err := c.Send(t.Context(), refresh())
 	failure(t, err, token.Ambiguous, "timeout")

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -113,7 +114,7 @@ func silent(c net.Conn) bool {
 	err = raw.Read(func(fd uintptr) bool {
 		var b [1]byte
 		_, err := syscall.Read(int(fd), b[:])
-		quiet = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
+		quiet = errors.Is(err, syscall.EAGAIN)
 		return true
 	})
 	return err == nil && quiet

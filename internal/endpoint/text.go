@@ -11,8 +11,8 @@ import (
 const withheld = "[redacted]"
 
 // clean makes a server's words fit for a log and a terminal: without any of the
-// hidden strings, without what steers a terminal, and at most max bytes long.
-func clean(s string, hidden []string, max int) string {
+// hidden strings, without what steers a terminal, and at most limit bytes long.
+func clean(s string, hidden []string, limit int) string {
 	for _, secret := range hidden {
 		s = redact(s, secret)
 	}
@@ -26,7 +26,7 @@ func clean(s string, hidden []string, max int) string {
 		case !strconv.IsPrint(r):
 			part = strings.Trim(strconv.QuoteRuneToASCII(r), "'")
 		}
-		if b.Len()+len(part) > max {
+		if b.Len()+len(part) > limit {
 			break
 		}
 		b.WriteString(part)

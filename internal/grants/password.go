@@ -3,13 +3,13 @@ package grants
 import "github.com/tokend-project/tokend/internal/token"
 
 // password is RFC 6749 section 4.3.
-type password struct{ values map[string]token.Secret }
+type password struct{ parameters }
 
-func newPassword(values map[string]token.Secret) (Grant, error) {
-	if err := need("password", values, "username", "password"); err != nil {
+func newPassword(all parameters) (Grant, error) {
+	if err := all.need("password", "username", "password"); err != nil {
 		return nil, err
 	}
-	return password{values}, nil
+	return password{all}, nil
 }
 
-func (g password) Params() (string, map[string]token.Secret) { return "password", g.values }
+func (g password) Params() (string, map[string]token.Secret) { return "password", g.values() }

@@ -13,14 +13,14 @@ var errNeedsHuman = errors.New("this token lives by its refresh token alone; a p
 // logged in.
 type refreshToken struct{ seed token.Secret }
 
-func newRefreshToken(values map[string]token.Secret) (Grant, error) {
-	if err := need("refresh_token", values, "refresh_token"); err != nil {
+func newRefreshToken(all parameters) (Grant, error) {
+	if err := all.need("refresh_token", "refresh_token"); err != nil {
 		return nil, err
 	}
-	if len(values) > 1 {
+	if len(all) > 1 {
 		return nil, errors.New(`build grant "refresh_token": it takes a refresh_token and nothing else; parameters of its requests belong into the provider's request "refresh_token"`)
 	}
-	return refreshToken{values["refresh_token"]}, nil
+	return refreshToken{all.get("refresh_token")}, nil
 }
 
 func (g refreshToken) Params() (string, map[string]token.Secret) {
