@@ -55,6 +55,7 @@ func (r *Refresher) records(ctx context.Context, specs []*Spec) (map[string]toke
 // swap replaces the set of tokens, with the lock held, and returns the sinks
 // that are new.
 func (r *Refresher) swap(specs []*Spec, limits map[string]Limits, records map[string]token.Record) (started []*delivery) {
+	r.notice(r.now())
 	for name, l := range limits {
 		if ln := r.lanes[name]; ln != nil {
 			ln.configure(l)
@@ -200,7 +201,9 @@ func (r *Refresher) start(ctx context.Context, d *delivery) {
 	r.mu.Lock()
 	now := r.now()
 	if d.entry.rec.Valid(now) {
-		r.deliver(d)
+		if !d.running && d.held != d.entry.rec.Token { // a login may have been quicker
+			r.deliver(d)
+		}
 		r.mu.Unlock()
 		return
 	}

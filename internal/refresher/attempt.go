@@ -24,7 +24,8 @@ type try struct {
 	wanted  bool // a login was asked for, by schedule or operator
 	altered bool // rec differs from what the store holds, although nothing was obtained
 	started time.Time
-	live    bool // a valid access token existed when it started
+	steps   time.Duration // how far the clock had been set back when it started
+	live    bool          // a valid access token existed when it started
 	answer  token.Answer
 	read    time.Time // when the answer was read
 	err     error
@@ -61,7 +62,7 @@ func (r *Refresher) begin(e *entry, l *lane) (*try, bool) {
 	if e.planned.IsZero() {
 		e.planned = now
 	}
-	t := &try{spec: e.spec, rec: e.rec, lane: l, kind: k, wanted: e.wantLogin, started: now, live: e.rec.Valid(now)}
+	t := &try{spec: e.spec, rec: e.rec, lane: l, kind: k, wanted: e.wantLogin, started: now, steps: r.steps, live: e.rec.Valid(now)}
 	e.wantLogin, e.urgent = false, false
 	e.attempts++
 	return t, true
@@ -75,7 +76,7 @@ func (r *Refresher) relogin(e *entry, was *try) *try {
 	e.attempts++
 	e.floor = was.started.Add(was.spec.Policy.Schedule.MinInterval)
 	r.mu.Unlock()
-	t := &try{spec: was.spec, rec: was.rec, lane: was.lane, kind: login, started: r.now(), live: was.live}
+	t := &try{spec: was.spec, rec: was.rec, lane: was.lane, kind: login, started: r.now(), steps: was.steps, live: was.live}
 	t.rec.RefreshToken, t.rec.Intent, t.altered = token.Secret{}, nil, true // it was refused for good
 	r.request(t)
 	return t

@@ -17,7 +17,7 @@ func (r *Refresher) commit(e *entry, t *try) {
 	r.persist(e, t)
 
 	r.mu.Lock()
-	now := r.now()
+	now := r.settleClock(t)
 	e.rec = t.rec
 	e.rec.Notified = max(e.rec.Notified, e.hook.ran)
 	e.failures, e.problem, e.fruitful = 0, nil, now

@@ -13,7 +13,7 @@ import (
 func (r *Refresher) fail(e *entry, t *try) {
 	f := failure(t.err)
 	r.mu.Lock()
-	now := r.now()
+	now := r.settleClock(t)
 	generation := e.rec.Generation
 	e.rec = t.rec
 	e.rec.Notified = max(e.rec.Notified, e.hook.ran)

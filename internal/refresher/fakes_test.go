@@ -123,7 +123,7 @@ func (s *server) grant(c call) (token.Answer, error) {
 	}
 	s.issued++
 	a := token.Answer{
-		AccessToken: token.NewSecret(fmt.Sprintf("access-%d", s.issued)), TokenType: "Bearer",
+		AccessToken: token.NewSecret(fmt.Sprintf("access-%d%s", s.issued, s.seed.Reveal())), TokenType: "Bearer",
 		IssuedAt: s.clock(), ExpiresAt: s.clock().Add(s.lifetime),
 	}
 	if s.rotates {

@@ -56,6 +56,7 @@ type Refresher struct {
 	watched  int             // how many wait
 	lastWall time.Time
 	lastMono time.Time
+	steps    time.Duration // how far the clock has been set back since the start
 }
 
 // New returns a Refresher without tokens.
@@ -149,6 +150,7 @@ func (r *Refresher) notice(now time.Time) {
 		return
 	}
 	if step < 0 {
+		r.steps += step
 		r.alarms.shift(step)
 		for _, e := range r.entries {
 			e.shift(step)
@@ -158,6 +160,21 @@ func (r *Refresher) notice(now time.Time) {
 		}
 	}
 	go r.emit(Event{Kind: ClockStepped, At: now, Took: step})
+}
+
+// settleClock looks at the clock, with the lock held, and moves the times of an
+// attempt that was on the road while it was set back.
+func (r *Refresher) settleClock(t *try) (now time.Time) {
+	now = r.now()
+	r.notice(now)
+	if d := r.steps - t.steps; d != 0 {
+		for _, at := range []*time.Time{&t.started, &t.read, &t.rec.IssuedAt, &t.rec.ExpiresAt} {
+			if !at.IsZero() {
+				*at = at.Add(d)
+			}
+		}
+	}
+	return now
 }
 
 func (e *entry) shift(d time.Duration) {
