@@ -31,6 +31,7 @@ var errApart = errors.New("sync each file by itself")
 // disk is a file system that files are written to.
 type disk struct {
 	shares bool // syncfs is known to do on it what fsync does
+	memory bool // there is nothing to sync, and so nothing to wait for
 	apart  atomic.Int64
 	group  group
 }
@@ -45,7 +46,7 @@ func (ks *disks) get(dev uint64, fd int) *disk {
 	defer ks.mu.Unlock()
 	k := ks.known[dev]
 	if k == nil {
-		k = &disk{shares: sharesSync(fd)}
+		k = newDisk(fd)
 		if ks.known == nil {
 			ks.known = map[uint64]*disk{}
 		}
@@ -54,16 +55,18 @@ func (ks *disks) get(dev uint64, fd int) *disk {
 	return k
 }
 
-func sharesSync(fd int) bool {
+func newDisk(fd int) *disk {
+	k := &disk{}
 	var st unix.Statfs_t
-	if unix.Fstatfs(fd, &st) != nil {
-		return false
+	if unix.Fstatfs(fd, &st) == nil {
+		switch int64(st.Type) {
+		case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC:
+			k.shares = true
+		case unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:
+			k.memory = true
+		}
 	}
-	switch int64(st.Type) {
-	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC:
-		return true
-	}
-	return false
+	return k
 }
 
 // sync makes the content of an open file durable. An error is the file's own, and
