@@ -50,15 +50,30 @@ type body struct {
 // block is one block of a body, after dynamic blocks were expanded.
 type block struct {
 	body
+	typ        string
 	label      string
 	hidden     bool // the label came from an input, and is shown only where it is a good name
 	labelRange hcl.Range
 	defRange   hcl.Range
 }
 
+// blockList are the blocks of a body, in their order.
+type blockList []*block
+
+// of returns the blocks of one type.
+func (l blockList) of(typ string) blockList {
+	var found blockList
+	for _, blk := range l {
+		if blk.typ == typ {
+			found = append(found, blk)
+		}
+	}
+	return found
+}
+
 // blocks checks b against sch, once for each piece of syntax, and returns its
 // blocks in order with dynamic ones expanded.
-func (d *decoder) blocks(b body, sch *schema) map[string][]block {
+func (d *decoder) blocks(b body, sch *schema) blockList {
 	if _, done := d.checked[b.syn]; !done {
 		d.checked[b.syn] = struct{}{}
 		d.checkAttributes(b, sch)
@@ -66,10 +81,10 @@ func (d *decoder) blocks(b body, sch *schema) map[string][]block {
 	if len(b.syn.Blocks) == 0 {
 		return nil
 	}
-	found := make(map[string][]block, len(b.syn.Blocks))
+	found := make(blockList, 0, len(b.syn.Blocks))
 	for _, syn := range b.syn.Blocks {
 		if syn.Type == "dynamic" {
-			d.expand(b, sch, syn, found)
+			found = d.expand(b, sch, syn, found)
 			continue
 		}
 		typ, ok := sch.block(syn.Type)
@@ -77,12 +92,11 @@ func (d *decoder) blocks(b body, sch *schema) map[string][]block {
 			d.unknownBlock(sch, syn.Type, syn.TypeRange)
 			continue
 		}
-		blk := block{body: b, defRange: syn.DefRange()}
+		blk := &block{body: b, typ: typ.name, defRange: syn.DefRange()}
 		blk.syn = syn.Body
-		if !d.takeLabel(typ, syn, &blk) {
-			continue
+		if d.takeLabel(typ, syn, blk) {
+			found = append(found, blk)
 		}
-		found[syn.Type] = append(found[syn.Type], blk)
 	}
 	return found
 }
@@ -154,7 +168,7 @@ func didYouMean(given string, known []string) string {
 }
 
 // name shows the label.
-func (b block) name() string {
+func (b *block) name() string {
 	if b.hidden && !token.ValidName(b.label) {
 		return "(a value not shown)"
 	}

@@ -24,7 +24,7 @@ func (d *decoder) state(s section) State {
 	if dirs, ok := d.opts.Env("STATE_DIRECTORY"); ok && dirs != "" {
 		state.Dir, _, _ = strings.Cut(dirs, ":") // systemd lists several with colons
 	}
-	if s.syn == nil {
+	if s.block == nil {
 		return state
 	}
 	if s.label != "file" {
@@ -41,7 +41,7 @@ func (d *decoder) state(s section) State {
 }
 
 func (d *decoder) http(s section) *HTTP {
-	if s.syn == nil {
+	if s.block == nil {
 		return nil
 	}
 	d.blocks(s.body, &httpSchema)
@@ -60,7 +60,7 @@ func (d *decoder) control(s section) Control {
 		dir, _, _ := strings.Cut(dirs, ":")
 		control.Socket = filepath.Join(dir, "control.sock")
 	}
-	if s.syn == nil {
+	if s.block == nil {
 		return control
 	}
 	d.blocks(s.body, &controlSchema)
@@ -74,7 +74,7 @@ func (d *decoder) control(s section) Control {
 
 func (d *decoder) log(s section) Log {
 	log := Log{Level: slog.LevelInfo, Format: "json"}
-	if s.syn == nil {
+	if s.block == nil {
 		return log
 	}
 	d.blocks(s.body, &logSchema)

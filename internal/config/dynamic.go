@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -26,31 +27,33 @@ type dynamic struct {
 	defRange hcl.Range
 }
 
-// expand adds one block to found for every element of a dynamic block.
-func (d *decoder) expand(b body, sch *schema, syn *hclsyntax.Block, found map[string][]block) {
+// expand appends one block to found for every element of a dynamic block.
+func (d *decoder) expand(b body, sch *schema, syn *hclsyntax.Block, found blockList) blockList {
 	dyn, ok := d.dynamic(b, sch, syn)
 	if !ok {
-		return
+		return found
 	}
 	forEach := syn.Body.Attributes["for_each"]
 	all, ok := d.evaluate(b, forEach.Expr, false)
 	if !ok {
-		return
+		return found
 	}
 	elements, marks := all.Unmark()
 	if elements.IsNull() || !elements.IsWhollyKnown() || !elements.CanIterateElements() {
 		d.fault(forEach.Expr.Range(), "Unsuitable for_each", "The for_each of a dynamic block must be a list, a set, a map or an object.")
-		return
+		return found
 	}
+	found = slices.Grow(found, elements.LengthInt())
 	for it := elements.ElementIterator(); it.Next(); {
 		key, value := it.Element()
 		if elements.Type().IsSetType() {
 			key = value.WithMarks(marks) // a set's keys are its values, which may be secret
 		}
 		if blk, ok := d.element(b, dyn, key, value.WithMarks(marks)); ok {
-			found[dyn.typ.name] = append(found[dyn.typ.name], blk)
+			found = append(found, blk)
 		}
 	}
+	return found
 }
 
 func (d *decoder) dynamic(b body, sch *schema, syn *hclsyntax.Block) (dynamic, bool) {
@@ -122,12 +125,12 @@ func (d *decoder) labels(syn *hclsyntax.Block, dyn *dynamic) bool {
 	return true
 }
 
-func (d *decoder) element(b body, dyn dynamic, key, value cty.Value) (block, bool) {
+func (d *decoder) element(b body, dyn dynamic, key, value cty.Value) (*block, bool) {
 	ctx := b.ctx.NewChild()
 	ctx.Variables = map[string]cty.Value{
 		dyn.iterator: cty.ObjectVal(map[string]cty.Value{"key": key, "value": value}),
 	}
-	blk := block{body: b, defRange: dyn.defRange}
+	blk := &block{body: b, typ: dyn.typ.name, defRange: dyn.defRange}
 	blk.syn, blk.ctx, blk.labelRange = dyn.content.Body, ctx, dyn.content.TypeRange
 	if blk.iterator == "" && token.ValidName(keyText(key)) {
 		blk.iterator, blk.key = dyn.iterator, key

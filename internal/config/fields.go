@@ -19,8 +19,8 @@ import (
 // destination alone when the argument is absent or null, or when it is at fault
 // and the fault was noted.
 type section struct {
-	block
-	d *decoder
+	*block // nil when there is no such block
+	d      *decoder
 }
 
 // at is where an argument stands, or its block when it is absent.
@@ -31,7 +31,7 @@ func (s section) at(name string) hcl.Range {
 	return s.defRange
 }
 
-func (s section) has(name string) bool { return s.syn != nil && s.syn.Attributes[name] != nil }
+func (s section) has(name string) bool { return s.block != nil && s.syn.Attributes[name] != nil }
 
 // isEmpty reports whether a secret was written and is empty, and no fault has
 // been told of it yet.

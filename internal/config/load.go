@@ -189,10 +189,8 @@ var rootSchema = schema{blocks: []blockType{
 func (d *decoder) config(sources []source) *Config {
 	merged := map[string][]section{}
 	for _, src := range sources {
-		for typ, blocks := range d.blocks(src.body, &rootSchema) {
-			for _, blk := range blocks {
-				merged[typ] = append(merged[typ], section{block: blk, d: d})
-			}
+		for _, blk := range d.blocks(src.body, &rootSchema) {
+			merged[blk.typ] = append(merged[blk.typ], section{block: blk, d: d})
 		}
 	}
 	cfg := &Config{

@@ -4,6 +4,8 @@ import (
 	"embed"
 	"path"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // baseProfile is RFC 6749 to the letter, and the ground under every profile.
@@ -33,14 +35,18 @@ func (d *decoder) profile(name string) layer {
 	if known, ok := d.layers[name]; ok {
 		return known
 	}
+	nothing := layer{section: section{block: &block{body: body{syn: &hclsyntax.Body{}}}, d: d}}
 	file := path.Join("profiles", name+".hcl")
 	data, err := profileFiles.ReadFile(file)
 	if err != nil {
 		d.problem("Cannot read profile", err.Error())
-		return layer{section: section{d: d}}
+		return nothing
 	}
-	src, _ := d.parseBytes(data, file, "/")
-	l := layer{section: section{block: block{body: src.body, defRange: src.body.syn.SrcRange}, d: d}, profile: true}
+	src, ok := d.parseBytes(data, file, "/")
+	if !ok {
+		return nothing
+	}
+	l := layer{section: section{block: &block{body: src.body, defRange: src.body.syn.SrcRange}, d: d}, profile: true}
 	l.blocks = d.blocks(src.body, &providerSchema)
 	d.layers[name] = l
 	return l

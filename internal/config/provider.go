@@ -40,7 +40,7 @@ type requestDraft struct {
 // layer is one piece of configuration for a provider, with its blocks.
 type layer struct {
 	section
-	blocks  map[string][]block
+	blocks  blockList
 	profile bool
 }
 
@@ -128,14 +128,14 @@ func (p *providerDraft) note(typ string, s section) {
 
 // one opens the only block of a type in a layer.
 func (d *decoder) one(p *providerDraft, l layer, typ string, sch *schema) (section, bool) {
-	s, ok := d.onlyBlock(l.blocks[typ], typ, sch)
+	s, ok := d.onlyBlock(l.blocks.of(typ), typ, sch)
 	if ok {
 		p.note(typ, s)
 	}
 	return s, ok
 }
 
-func (d *decoder) onlyBlock(all []block, typ string, sch *schema) (section, bool) {
+func (d *decoder) onlyBlock(all blockList, typ string, sch *schema) (section, bool) {
 	if len(all) == 0 {
 		return section{}, false
 	}
@@ -153,7 +153,7 @@ func (d *decoder) layRequests(p *providerDraft) {
 	p.requests[""] = &requestDraft{at: map[string]section{}}
 	for _, l := range p.layers {
 		var labels []string
-		for _, blk := range l.blocks["request"] {
+		for _, blk := range l.blocks.of("request") {
 			d.blocks(blk.body, &requestSchema)
 			if slices.Contains(labels, blk.label) {
 				d.fault(blk.defRange, "Second request block", "There is one request block for each grant_type, and one without a label.")
@@ -177,7 +177,7 @@ func (d *decoder) layRequests(p *providerDraft) {
 }
 
 func layRequest(r *requestDraft, l layer, label string) {
-	for _, blk := range l.blocks["request"] {
+	for _, blk := range l.blocks.of("request") {
 		if blk.label != label {
 			continue
 		}
@@ -190,7 +190,7 @@ func layRequest(r *requestDraft, l layer, label string) {
 		s.secrets("query", &r.Query, sameKey)
 		s.secrets("params", &r.Params, sameKey)
 		for name := range s.syn.Attributes {
-			if !l.profile || r.at[name].syn == nil {
+			if !l.profile || r.at[name].block == nil {
 				r.at[name] = s
 			}
 		}

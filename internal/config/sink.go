@@ -21,7 +21,7 @@ var (
 // octal is how a file mode is written: HCL would read 0640 as the number 640.
 var octal = regexp.MustCompile(`^0[0-7]{3}$`)
 
-func (d *decoder) sinks(all []block) ([]section, []Sink) {
+func (d *decoder) sinks(all blockList) ([]section, []Sink) {
 	if len(all) == 0 {
 		return nil, nil
 	}

@@ -64,20 +64,20 @@ func (d *decoder) token(s section, providers map[string]*providerDraft, known []
 	}
 	s.str("client_id", &t.tok.ClientID)
 	s.secret("client_secret", &t.tok.ClientSecret)
-	t.grant = d.grant(blocks["grant"], s, &t.tok.Grant)
-	if sched, ok := d.onlyBlock(blocks["schedule"], "schedule", &scheduleSchema); ok {
+	t.grant = d.grant(blocks.of("grant"), s, &t.tok.Grant)
+	if sched, ok := d.onlyBlock(blocks.of("schedule"), "schedule", &scheduleSchema); ok {
 		t.schedule = sched
 		d.schedule(sched, &t.tok.Schedule)
 	}
-	if probe, ok := d.onlyBlock(blocks["probe"], "probe", &probeSchema); ok {
+	if probe, ok := d.onlyBlock(blocks.of("probe"), "probe", &probeSchema); ok {
 		t.probe = probe
 		t.tok.Probe = share(d, probe, decodeProbe)
 	}
-	if hook, ok := d.onlyBlock(blocks["on_update"], "on_update", &onUpdateSchema); ok {
+	if hook, ok := d.onlyBlock(blocks.of("on_update"), "on_update", &onUpdateSchema); ok {
 		t.onUpdate = hook
 		t.tok.OnUpdate = share(d, hook, decodeOnUpdate)
 	}
-	t.sinks, t.tok.Sinks = d.sinks(blocks["sink"])
+	t.sinks, t.tok.Sinks = d.sinks(blocks.of("sink"))
 	return t
 }
 
@@ -94,7 +94,7 @@ func share[T any](d *decoder, s section, decode func(section) T) T {
 	return value
 }
 
-func (d *decoder) grant(all []block, tok section, dst *Grant) section {
+func (d *decoder) grant(all blockList, tok section, dst *Grant) section {
 	if len(all) == 0 {
 		d.fault(tok.defRange, "Missing grant block", tok.note(fmt.Sprintf(
 			"The token %q has no grant, which says how to log in: grant \"client_credentials\" {}, grant \"password\" { … }, or any other grant_type.", tok.label)))

@@ -66,7 +66,7 @@ func (d *decoder) validateRequest(p *providerDraft, grantType string, r *request
 // profile's.
 func (r *requestDraft) section(p *providerDraft, keys ...string) section {
 	for _, key := range keys {
-		if s := r.at[key]; s.syn != nil && !strings.HasPrefix(s.defRange.Filename, profileDir) {
+		if s := r.at[key]; s.block != nil && !strings.HasPrefix(s.defRange.Filename, profileDir) {
 			return s
 		}
 	}

@@ -18,11 +18,14 @@ func (d *decoder) validateSinks(t *tokenDraft, paths *pathIndex) {
 		if f.Path != "" {
 			d.validatePath(s, f.Path, paths)
 		}
-		for key, name := range map[string]string{"owner": f.Owner, "group": f.Group} {
-			if name != "" && !ownerName.MatchString(name) {
-				s.fault(key, "Unsuitable "+key, fmt.Sprintf("The %s is a name or a number.", key))
-			}
-		}
+		d.validateOwner(s, "owner", f.Owner)
+		d.validateOwner(s, "group", f.Group)
+	}
+}
+
+func (d *decoder) validateOwner(s section, key, name string) {
+	if name != "" && !ownerName.MatchString(name) {
+		s.fault(key, "Unsuitable "+key, fmt.Sprintf("The %s is a name or a number.", key))
 	}
 }
 
@@ -57,7 +60,7 @@ func (d *decoder) validateFormat(s section, f *FileSink) {
 		f.Format = "token"
 	}
 	for key, format := range formatKeys {
-		if s.has(key) && f.Format != format {
+		if f.Format != format && s.has(key) {
 			s.fault(key, "Argument of another format", fmt.Sprintf("%q says something only with format = %q.", key, format))
 		}
 	}

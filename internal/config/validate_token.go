@@ -19,24 +19,24 @@ func (d *decoder) validateToken(t *tokenDraft) {
 	if t.isEmpty("client_secret", t.tok.ClientSecret) {
 		t.fault("client_secret", "Empty secret", "The client_secret is empty. Leave it out to use the provider's, or give it a value.")
 	}
-	if t.grant.syn != nil {
+	if t.grant.block != nil {
 		d.validateGrant(t)
 	}
-	if t.schedule.syn != nil && t.provider != nil {
+	if t.schedule.block != nil && t.provider != nil {
 		d.validateSchedule(t.tok.Schedule, func(key string) (rangeOf, bool) { return t.schedule.at(key), t.schedule.has(key) })
 		if lead, lifetime := t.tok.Schedule.Lead, t.provider.Response.DefaultLifetime; t.schedule.has("lead") && lifetime > 0 && lead >= lifetime {
 			d.warn(t.schedule.at("lead"), "Lead longer than the lifetime", t.schedule.note(fmt.Sprintf(
 				"A token of the provider's default_lifetime, %s, would be due for refresh from its first second on, and be refreshed every min_interval.", lifetime)))
 		}
 	}
-	if t.provider != nil && t.grant.syn != nil {
+	if t.provider != nil && t.grant.block != nil {
 		d.validateClient(t)
 		d.validateCollisions(t)
 	}
-	if t.probe.syn != nil {
+	if t.probe.block != nil {
 		d.validateProbe(t.probe, t.tok.Probe)
 	}
-	if t.onUpdate.syn != nil {
+	if t.onUpdate.block != nil {
 		d.validateOnUpdate(t.onUpdate, t.tok.OnUpdate)
 	}
 }
@@ -55,8 +55,8 @@ func (d *decoder) validateGrant(t *tokenDraft) {
 		return
 	}
 	needed, known := neededParams[grant.Kind]
-	if hint := didYouMean(grant.Kind, slices.Sorted(maps.Keys(neededParams))); !known && hint != "" {
-		d.warn(s.labelRange, "Unusual grant_type", s.note(fmt.Sprintf("%s will be sent as it is.%s", s.name(), hint)))
+	if !known {
+		d.warnUnusual(s, grant.Kind)
 	}
 	for _, name := range needed {
 		if _, ok := grant.Params[name]; !ok && !s.has(name) {
@@ -64,7 +64,7 @@ func (d *decoder) validateGrant(t *tokenDraft) {
 			break
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(grant.Params)) {
+	for name := range grant.Params {
 		d.validateGrantParam(s, grant, name)
 	}
 	for _, scope := range grant.Scope {
@@ -72,6 +72,13 @@ func (d *decoder) validateGrant(t *tokenDraft) {
 			s.fault("scope", "Unsuitable scope", "A scope is printable ASCII without spaces, quotes and backslashes (RFC 6749 section 3.3).")
 			break
 		}
+	}
+}
+
+// warnUnusual points at a grant_type that is nearly a well-known one.
+func (d *decoder) warnUnusual(s section, kind string) {
+	if hint := didYouMean(kind, slices.Sorted(maps.Keys(neededParams))); hint != "" {
+		d.warn(s.labelRange, "Unusual grant_type", s.note(fmt.Sprintf("%s will be sent as it is.%s", s.name(), hint)))
 	}
 }
 
@@ -88,11 +95,10 @@ func (d *decoder) validateGrantParam(s section, grant Grant, name string) {
 // validateClient has every kind of request that the token makes find the client
 // credentials it needs.
 func (d *decoder) validateClient(t *tokenDraft) {
-	kinds := []string{t.tok.Grant.Kind}
-	if t.provider.RefreshTokens.Use {
-		kinds = append(kinds, "refresh_token")
-	}
-	for _, kind := range kinds {
+	for _, kind := range [...]string{t.tok.Grant.Kind, "refresh_token"} {
+		if kind == "refresh_token" && kind != t.tok.Grant.Kind && !t.provider.RefreshTokens.Use {
+			continue
+		}
 		auth := t.provider.RequestFor(kind).ClientAuth
 		switch {
 		case auth == "none" && (t.tok.ClientID != "" || kind != "client_credentials"):
