@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -18,11 +20,11 @@ import (
 // at once, and re-use of a refresh token kills the whole family.
 type hydra struct {
 	*process
-	dir, public, admin string
+	bin, dir, public, admin string
 }
 
 const hydraConfig = `
-dsn: sqlite://%[1]s/hydra.sqlite?_fk=true&_journal_mode=WAL&_busy_timeout=5000
+dsn: sqlite://%[1]s?_fk=true&_busy_timeout=5000
 log: {level: warn}
 serve:
   public: {host: 127.0.0.1, port: %[2]d}
@@ -37,23 +39,57 @@ oauth2: {hashers: {algorithm: pbkdf2, pbkdf2: {iterations: 1}}}
 sqa: {opt_out: true}
 `
 
+// hydraSeed is a database with Hydra's schema and keys. Migrations and 4096-bit
+// RSA keys take seconds of a processor, so that they are made once.
+type hydraSeed struct {
+	once sync.Once
+	path string // empty when it could not be made
+}
+
+const hydraDatabase = "hydra.sqlite"
+
+func (s *hydraSeed) make(t *testing.T, dir string) {
+	t.Helper()
+	h := newHydra(t, dir, time.Minute)
+	if err := run(h.dir, h.bin, "migrate", "sql", "up", "--yes", "--read-from-env", "--config", h.config()); err != nil {
+		t.Fatal(err)
+	}
+	h.serve(t)
+	first := client{"seed", "seed-secret"}
+	h.register(t, first, "client_secret_basic", "authorization_code", "refresh_token")
+	h.authorize(t, first) // Hydra makes its keys when it first needs them
+	h.signal(t, syscall.SIGTERM)
+	h.exit(t, 30*time.Second)
+	s.path = filepath.Join(h.dir, hydraDatabase)
+}
+
 // startHydra runs Hydra on a database file of its own, so that a restarted
 // server still knows its clients and families.
 func startHydra(t *testing.T, lifetime time.Duration) *hydra {
 	t.Helper()
-	bin := must(lab.hydra())(t)
-	h := &hydra{dir: t.TempDir()}
-	public, admin := freePort(t), freePort(t)
-	h.public = fmt.Sprintf("http://127.0.0.1:%d", public)
-	h.admin = fmt.Sprintf("http://127.0.0.1:%d", admin)
-	config := fmt.Sprintf(hydraConfig, h.dir, public, admin, lifetime)
-	if err := os.WriteFile(h.config(), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
+	lab.seed.once.Do(func() { lab.seed.make(t, lab.dir) })
+	if lab.seed.path == "" {
+		t.Fatal("there is no database for Hydra, as an earlier test said")
 	}
-	if err := run(h.dir, bin, "migrate", "sql", "up", "--yes", "--read-from-env", "--config", h.config()); err != nil {
+	h := newHydra(t, t.TempDir(), lifetime)
+	if err := copyFile(lab.seed.path, filepath.Join(h.dir, hydraDatabase)); err != nil {
 		t.Fatal(err)
 	}
 	h.serve(t)
+	return h
+}
+
+// newHydra writes the config and starts nothing.
+func newHydra(t *testing.T, dir string, lifetime time.Duration) *hydra {
+	t.Helper()
+	h := &hydra{bin: must(lab.hydra())(t), dir: dir}
+	public, admin := freePort(t), freePort(t)
+	h.public = fmt.Sprintf("http://127.0.0.1:%d", public)
+	h.admin = fmt.Sprintf("http://127.0.0.1:%d", admin)
+	config := fmt.Sprintf(hydraConfig, filepath.Join(h.dir, hydraDatabase), public, admin, lifetime)
+	if err := os.WriteFile(h.config(), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return h
 }
 
@@ -61,9 +97,8 @@ func (h *hydra) config() string { return filepath.Join(h.dir, "hydra.yml") }
 
 func (h *hydra) serve(t *testing.T) {
 	t.Helper()
-	bin := must(lab.hydra())(t)
-	h.process = start(t, "hydra", bin, "serve", "all", "--dev", "--config", h.config())
-	await(t, 20*time.Second, "hydra is ready", func() bool {
+	h.process = start(t, "hydra", h.bin, "serve", "all", "--dev", "--config", h.config())
+	await(t, 30*time.Second, "hydra is ready", func() bool {
 		resp, err := httpClient().Get(h.admin + "/health/ready")
 		if err != nil {
 			return false
@@ -114,6 +149,7 @@ func (h *hydra) authorize(t *testing.T, c client) answer {
 	jar := must(cookiejar.New(nil))(t)
 	browser := httpClient()
 	browser.Jar = jar
+	browser.Timeout = time.Minute // the first time, Hydra makes keys
 	login := h.follow(t, browser, h.public+"/oauth2/auth?"+url.Values{
 		"client_id": {c.id}, "response_type": {"code"}, "scope": {"offline api"},
 		"redirect_uri": {h.public + "/callback"}, "state": {"0123456789abcdef"},

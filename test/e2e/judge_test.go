@@ -39,6 +39,7 @@ type verdict struct {
 	tokens   map[string]bool // every access token that was seen
 	dead     []time.Duration // windows in which the file held a dead token
 	watched  time.Duration
+	stall    time.Duration // the latest that the judge was woken, for want of a processor
 }
 
 // tenth of a second: how often a judge asks.
@@ -72,13 +73,16 @@ func (j *judge) rest(t *testing.T) verdict {
 
 func (j *judge) sit(ctx context.Context) {
 	began := time.Now()
-	tick := time.NewTicker(j.period)
-	defer tick.Stop()
-	for ctx.Err() == nil {
+	for next := began; ctx.Err() == nil; {
 		j.ask(ctx)
+		if next = next.Add(j.period); time.Until(next) <= 0 {
+			next = time.Now() // the server took its time
+			continue
+		}
 		select {
 		case <-ctx.Done():
-		case <-tick.C:
+		case <-time.After(time.Until(next)):
+			j.verdict.stall = max(j.verdict.stall, time.Since(next))
 		}
 	}
 	j.verdict.watched = time.Since(began)
@@ -113,7 +117,9 @@ func (j *judge) sample(ctx context.Context) (alive, asked bool) {
 	accessToken := string(bytes.TrimSpace(content))
 	alive, err = j.server.introspect(ctx, accessToken)
 	if err != nil {
-		j.verdict.unjudged++
+		if ctx.Err() == nil {
+			j.verdict.unjudged++
+		}
 		return false, false
 	}
 	j.verdict.samples++
@@ -151,14 +157,15 @@ func (v verdict) neverDead(t *testing.T) {
 }
 
 // deadForMomentsOnly is for servers that kill the previous access token at
-// refresh: then there is one short window a generation at most.
+// refresh: then there is one short window a generation at most. A machine that
+// kept the judge waiting kept the daemon waiting too; that much is granted.
 func (v verdict) deadForMomentsOnly(t *testing.T, longest time.Duration) {
 	t.Helper()
 	if v.absent > 0 || len(v.dead) >= len(v.tokens) {
 		t.Errorf("more dead windows than refreshes: %s", v)
 	}
-	if len(v.dead) > 0 && slices.Max(v.dead) > longest {
-		t.Errorf("a dead window of more than %v: %s", longest, v)
+	if len(v.dead) > 0 && slices.Max(v.dead) > longest+v.stall {
+		t.Errorf("a dead window of more than %v, on a machine that stalls for %v: %s", longest, v.stall, v)
 	}
 }
 

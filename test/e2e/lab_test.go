@@ -19,6 +19,8 @@ type laboratory struct {
 	tokend  func() (string, error) // path of the daemon's binary
 	hydra   func() (string, error) // path of Hydra's binary
 	oidc    func() (string, error) // directory that holds oidc-provider's node_modules
+	dir     string                 // for what lives as long as the tests
+	seed    hydraSeed
 	reports reports
 }
 
@@ -35,6 +37,7 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(bin)
+	lab.dir = bin
 	lab.tokend = sync.OnceValues(func() (string, error) { return buildTokend(bin) })
 	lab.hydra = sync.OnceValues(buildHydra)
 	lab.oidc = sync.OnceValues(installOIDC)
