@@ -336,3 +336,27 @@ func TestConcurrentSendsShareConnections(t *testing.T) {
 		t.Errorf("%d requests for 200", n)
 	}
 }
+
+// stuckConn is an open, silent connection that takes nothing any more.
+type stuckConn struct{ *net.TCPConn }
+
+func (stuckConn) Write([]byte) (int, error) {
+	return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
+}
+
+func TestReusedConnectionThatTookNothingGivesWayToANewOne(t *testing.T) {
+	s := answers(t, ok(goodBody))
+	c := newClient(t, Config{TokenEndpoint: s.url("/token")})
+	cn, _, err := c.dialer.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cn.counted.Conn = stuckConn{cn.counted.Conn.(*net.TCPConn)}
+	c.pool.put(cn)
+	if _, err := c.Send(t.Context(), refresh()); err != nil {
+		t.Fatal(err)
+	}
+	if n, m := len(s.seen()), s.conns.Load(); n != 1 || m != 2 {
+		t.Errorf("%d requests over %d connections, want 1 over 2", n, m)
+	}
+}
