@@ -76,48 +76,46 @@ func deliveries(events []tokenserver.Event, placed map[watchdog.Key]int64, from,
 	return took
 }
 
-// wave is the requests between two instants: how long they stretch, how many
-// there are, and the most in any second.
+// wave is how a provider lives through the refreshes of tokens that were all born
+// together.
 type wave struct {
-	span  time.Duration
-	count int
-	peak  int
+	window time.Duration // from the first to the last of the first refreshes
+	first  int           // the most requests in any second of the window
+	later  int           // the same from its end on
 }
 
-// evenly is the peak as a multiple of what the same requests make when they are
-// spread evenly over the same span.
-func (w wave) evenly() float64 {
-	if w.count == 0 || w.span <= 0 {
-		return 0
-	}
-	return float64(w.peak) * w.span.Seconds() / float64(w.count)
-}
-
-// firstWave is what follows a cold start that ended at whole, up to the moment
-// at which every token has been refreshed once.
-func firstWave(events []tokenserver.Event, whole time.Time) wave {
-	var first, last int64
+// waveOf finds the window in the events after a cold start: from the first to the
+// last answer that gave a token its second access token.
+func waveOf(events []tokenserver.Event) wave {
+	var from, to int64
 	for _, e := range events {
 		if e.Outcome == tokenserver.Issued && e.Serial == 2 {
-			if first == 0 {
-				first = e.Arrived
+			if from == 0 || e.Arrived < from {
+				from = e.Arrived
 			}
-			last = max(last, e.Arrived)
+			to = max(to, e.Arrived)
 		}
 	}
-	w := waveBetween(events, max(first, whole.UnixNano()), last+1)
-	w.span = time.Duration(last - first)
-	return w
+	var within, later []int64
+	for _, e := range events {
+		switch {
+		case e.Arrived > to:
+			later = append(later, e.Arrived)
+		case e.Arrived >= from:
+			within = append(within, e.Arrived)
+		}
+	}
+	return wave{
+		window: time.Duration(to - from),
+		first:  figures.Peak(within, from, time.Second),
+		later:  figures.Peak(later, to, time.Second),
+	}
 }
 
-func waveBetween(events []tokenserver.Event, from, to int64) wave {
-	var instants []int64
-	for _, e := range events {
-		if e.Arrived >= from && e.Arrived < to {
-			instants = append(instants, e.Arrived)
-		}
-	}
-	return wave{span: time.Duration(to - from), count: len(instants), peak: figures.Peak(instants, from, time.Second)}
+// evenly is a peak as a multiple of what the tokens make in a second when they
+// are spread evenly over the window.
+func (w wave) evenly(peak, tokens int) float64 {
+	return float64(peak) * max(w.window, time.Second).Seconds() / float64(tokens)
 }
 
 // issuedBetween counts access tokens.

@@ -49,7 +49,7 @@ func TestDeliveriesMatchTokensAndFiles(t *testing.T) {
 	}
 }
 
-func TestFirstWaveEndsWithTheLastSecondToken(t *testing.T) {
+func TestWaveEndsWithTheLastSecondToken(t *testing.T) {
 	var events []tokenserver.Event
 	for i := range int32(10) {
 		events = append(events, issued(i, 1, 0.1*float64(i), 60))
@@ -61,10 +61,15 @@ func TestFirstWaveEndsWithTheLastSecondToken(t *testing.T) {
 		}
 		events = append(events, issued(i, 2, at, 60))
 	}
-	events = append(events, issued(0, 3, 60, 60))
-	w := firstWave(events, time.Unix(1, 0))
-	if w.count != 10 || w.peak != 2 || w.span != 8*time.Second || w.evenly() != 1.6 {
-		t.Errorf("wave %+v, %.2f× even", w, w.evenly())
+	for i := range int32(3) { // and later three in one
+		events = append(events, issued(i, 3, 60+float64(i)/10, 60))
+	}
+	w := waveOf(events)
+	if want := (wave{window: 8 * time.Second, first: 2, later: 3}); w != want {
+		t.Fatalf("wave %+v, want %+v", w, want)
+	}
+	if got := w.evenly(w.first, 10); got != 1.6 {
+		t.Errorf("%.2f× even, want 1.60×", got)
 	}
 }
 

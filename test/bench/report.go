@@ -33,7 +33,7 @@ func (b *bench) lines() []line {
 	}
 	limited := fmt.Sprintf("attempts per token, server allows %d/s", b.limitedRate())
 	return append(lines,
-		line{"peak", "busiest second ÷ even spread, after the start", "1×", "≤ 1.5×, over a quarter lifetime or more", upTo(1.5), false},
+		line{"peak", "busiest second ÷ (tokens ÷ window) after the start", "1×", "≤ 1.5×", upTo(1.5), false},
 		line{"limit", limited, "1.0", "≤ 1.1", upTo(1.1), false},
 		line{"limit, told", "the same, limit in the config", "", "", nil, false},
 		line{"delivery", "answer → file in place, fsync on", "1 ms", "median < 5 ms", below(0.005), false},

@@ -32,7 +32,7 @@ func (b *bench) steady(ctx context.Context, sys system) error {
 			return err
 		}
 		b.settleLateness(st, events, heard)
-		b.settlePeak(st, events, whole, quiet)
+		b.settlePeak(st, events)
 		b.settleDelivery(ctx, st, events, whole)
 		return nil
 	})
@@ -96,7 +96,11 @@ func (b *bench) leaveAlone(ctx context.Context, st *stage, row string, memory bo
 	b.put(row, st.system.name(), cell{value: each, text: fmt.Sprintf("%.0f µs", each), bad: refreshes == 0})
 	b.progress("%s: %.0f µs CPU for each of %d refreshes", st.system.name(), each, refreshes)
 	if memory {
-		b.put("resident", st.system.name(), cell{value: resident})
+		m, err := st.child.Memory()
+		if err != nil {
+			return err
+		}
+		b.put("resident", st.system.name(), cell{value: resident, text: m.String()})
 	}
 	return nil
 }
@@ -141,7 +145,7 @@ func (b *bench) empty(ctx context.Context, sys system) error {
 		}
 		each := (full.value - one) / float64(b.tokens-1) / 1024
 		b.put("memory", sys.name(), cell{value: each, text: fmt.Sprintf("%.1f KiB", each)})
-		b.note("memory of %s: %.1f MiB with one token, %.1f MiB with %d.", sys.name(), one/(1<<20), full.value/(1<<20), b.tokens)
+		b.note("memory of %s: %.1f MiB with one token, %.1f MiB with %d (%s).", sys.name(), one/(1<<20), full.value/(1<<20), b.tokens, full.text)
 		return nil
 	})
 }
@@ -159,18 +163,15 @@ func (b *bench) settleLateness(st *stage, events []tokenserver.Event, heard []pl
 	b.note("lateness of %s: over %d requests; the earliest %s, the latest %s.", st.system.name(), len(late), short(late[0]), short(late[len(late)-1]))
 }
 
-// settlePeak compares the busiest second of the first refreshes, and of the
-// lifetime after them, with the same requests spread evenly.
-func (b *bench) settlePeak(st *stage, events []tokenserver.Event, whole, quiet time.Time) {
-	first := firstWave(events, whole)
-	then := waveBetween(events, quiet.UnixNano(), quiet.Add(b.lifetime).UnixNano())
-	// An even spread over a short moment is a spike all the same.
-	crowded := first.span < b.lifetime/4
+// settlePeak compares the busiest second of the first refreshes, and of all that
+// follow them, with all tokens spread evenly over the time that the first took.
+func (b *bench) settlePeak(st *stage, events []tokenserver.Event) {
+	w := waveOf(events)
+	first, later := w.evenly(w.first, st.tokens), w.evenly(w.later, st.tokens)
 	b.put("peak", st.system.name(), cell{
-		value: max(first.evenly(), then.evenly()),
-		text: fmt.Sprintf("%d/s: %.2f× over %.1f s; then %d/s: %.2f×",
-			first.peak, first.evenly(), first.span.Seconds(), then.peak, then.evenly()),
-		bad: crowded,
+		value: max(first, later),
+		text:  fmt.Sprintf("%d/s: %.2f× over %.1f s; later %d/s: %.2f×", w.first, first, w.window.Seconds(), w.later, later),
+		bad:   w.window < b.lifetime/4, // an even spread over a short moment is a spike all the same
 	})
 }
 

@@ -43,7 +43,12 @@ func parseCPU(stat string) (time.Duration, error) {
 type Memory struct {
 	Total     int64 // VmRSS
 	Anonymous int64 // RssAnon: heap and stacks
-	File      int64 // RssFile: the binary and mapped files
+	File      int64 // RssFile and RssShmem: the binary and mapped files
+}
+
+// String tells where the memory went.
+func (m Memory) String() string {
+	return fmt.Sprintf("%.1f MiB anonymous, %.1f MiB of files", float64(m.Anonymous)/(1<<20), float64(m.File)/(1<<20))
 }
 
 // Memory returns what of the process is resident now.
@@ -75,7 +80,7 @@ func (m *Memory) set(line string) {
 		m.Total = kib << 10
 	case "RssAnon":
 		m.Anonymous = kib << 10
-	case "RssFile":
-		m.File = kib << 10
+	case "RssFile", "RssShmem":
+		m.File += kib << 10
 	}
 }
