@@ -78,6 +78,11 @@ func runMonitor(t testing.TB) *file.Monitor {
 	t.Helper()
 	m, err := file.NewMonitor(slog.New(slog.DiscardHandler))
 	must(t, err)
+	runs(t, m)
+	return m
+}
+
+func runs(t testing.TB, m *file.Monitor) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { m.Run(ctx) })
@@ -88,7 +93,6 @@ func runMonitor(t testing.TB) *file.Monitor {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	return m
 }
 
 func newSink(t *testing.T, o file.Options) *file.Sink {

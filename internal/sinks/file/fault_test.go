@@ -48,7 +48,7 @@ func TestDiskFaults(t *testing.T) {
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDiskFaults$", "-test.v")
-			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s", faultVariable, fault.call, fault.errno, fault.want))
+			cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", fmt.Sprintf("%s=%d %d %s", faultVariable, fault.call, fault.errno, fault.want))
 			out, err := cmd.CombinedOutput()
 			if strings.Contains(string(out), "--- SKIP") {
 				t.Skipf("no system call can be made to fail here: %s", out)
