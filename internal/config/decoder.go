@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -81,7 +83,7 @@ func withoutValues(diag *hcl.Diagnostic, b body, expr hclsyntax.Expression, secr
 	out := &hcl.Diagnostic{Severity: diag.Severity, Summary: diag.Summary, Detail: diag.Detail, Subject: diag.Subject, Context: diag.Context}
 	switch {
 	case tellsValue(diag, expr, secret):
-		out.Detail = "The function could not take its arguments. Why is not shown, since the arguments may be secret."
+		out.Detail = hiddenCause(diag)
 	case secret && (diag.Summary == "Unknown variable" || diag.Summary == "Variables not allowed"):
 		out.Detail = "There is no such variable. A text stands in quotes; the only variables are the iterators of dynamic blocks."
 	case diag.Summary == "Variables not allowed":
@@ -90,6 +92,25 @@ func withoutValues(diag *hcl.Diagnostic, b body, expr hclsyntax.Expression, secr
 	}
 	out.Detail = b.note(out.Detail)
 	return out
+}
+
+// inputError is why an input could not be had.
+type inputError struct {
+	what  string // the input with its name, which may have been computed from another
+	cause error
+}
+
+func (e *inputError) Error() string { return fmt.Sprintf("%s: %v", e.what, e.cause) }
+
+func (e *inputError) Unwrap() error { return e.cause }
+
+// hiddenCause says why a function failed as far as that is no secret.
+func hiddenCause(diag *hcl.Diagnostic) string {
+	extra, _ := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
+	if err := (*inputError)(nil); errors.As(extra.FunctionCallError(), &err) {
+		return fmt.Sprintf("The function %q failed: %v. What it was called with is not shown, since it came from another input.", extra.CalledFunctionName(), err.cause)
+	}
+	return "The function could not take its arguments. Why is not shown, since the arguments may be secret."
 }
 
 // tellsValue reports whether the diagnostic is a function's error that may
@@ -101,7 +122,10 @@ func tellsValue(diag *hcl.Diagnostic, expr hclsyntax.Expression, secret bool) bo
 		return false
 	}
 	if call, ok := diag.Expression.(*hclsyntax.FunctionCallExpr); ok && isInput(call.Name) && call.Name == extra.CalledFunctionName() {
-		return slices.ContainsFunc(call.Args, callsInput)
+		return slices.ContainsFunc(call.Args, func(arg hclsyntax.Expression) bool {
+			val, _ := arg.Value(diag.EvalContext)
+			return val.ContainsMarked() || callsInput(arg)
+		})
 	}
 	return secret || len(expr.Variables()) > 0 || callsInput(expr)
 }

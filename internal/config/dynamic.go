@@ -142,7 +142,7 @@ func (d *decoder) element(b body, dyn dynamic, key, value cty.Value) (*block, bo
 	if !ok {
 		return blk, false
 	}
-	blk.hidden = val.IsMarked()
+	blk.hidden = val.IsMarked() || value.IsMarked() // a key of a marked map is unmarked, and from the input too
 	val, _ = val.Unmark()
 	val, err := convert.Convert(val, cty.String)
 	if err != nil || val.IsNull() || !val.IsKnown() {

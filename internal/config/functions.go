@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -72,7 +71,7 @@ func (d *decoder) envFunction() function.Function {
 		if len(args) == 2 {
 			return &input{name: "$" + args[0], text: args[1]}, nil
 		}
-		return nil, fmt.Errorf("the environment variable %s is not set; set it, or give a default as the second argument", args[0])
+		return nil, &inputError{what: "environment variable " + args[0], cause: errors.New("it is not set; set it, or give a default as the second argument")}
 	})
 }
 
@@ -87,7 +86,7 @@ func (d *decoder) fileFunction(dir string) function.Function {
 		}
 		in := d.input(filepath.Clean(path))
 		if in.err != nil {
-			return nil, fmt.Errorf("cannot read %s: %w", in.name, in.err)
+			return nil, &inputError{what: "cannot read " + in.name, cause: in.err}
 		}
 		return in, nil
 	})
@@ -110,7 +109,7 @@ func (d *decoder) credentialFunction() function.Function {
 		}
 		in := d.input(filepath.Join(dir, name))
 		if in.err != nil {
-			return nil, fmt.Errorf("cannot read credential %s: %w", name, in.err)
+			return nil, &inputError{what: "cannot read credential " + name, cause: in.err}
 		}
 		return in, nil
 	})

@@ -59,6 +59,11 @@ func Load(paths []string, opts Options) (*Config, *Report) {
 			d.sources = append(d.sources, path)
 		}
 	}
+	return d.load(sources)
+}
+
+// load makes a Config of what was parsed.
+func (d *decoder) load(sources []source) (*Config, *Report) {
 	var cfg *Config
 	if !d.broken {
 		cfg = d.config(sources)

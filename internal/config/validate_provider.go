@@ -71,9 +71,9 @@ func (d *decoder) validateTLS(p *providerDraft) {
 		in := d.input(path)
 		switch {
 		case in.err != nil:
-			d.fault(p.place("tls."+name), "Cannot read PEM file", fmt.Sprintf("%s: %v.", in.name, in.err))
+			d.fault(p.place("tls."+name), "Cannot read PEM file", fmt.Sprintf("%s: %v.", d.quote(p.place("tls."+name), in.name), in.err))
 		case !holdsPEM(in.text):
-			d.fault(p.place("tls."+name), "No PEM file", fmt.Sprintf("%s holds no PEM block.", in.name))
+			d.fault(p.place("tls."+name), "No PEM file", fmt.Sprintf("%s holds no PEM block.", d.quote(p.place("tls."+name), in.name)))
 		case name == "key_file" && in.mode&0o004 != 0:
 			d.fault(p.place("tls."+name), "World-readable secret file", worldReadable(in))
 		}
