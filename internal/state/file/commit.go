@@ -78,6 +78,9 @@ func (s *Store) transact(ops []*op, errs []error) error {
 		if err := stamp(tx, records); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
+		if err := readImage(s.file, 0).untouched(uint64(tx.ID()) - 1); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
 		return s.disk.commit(tx)
 	})
 }

@@ -33,11 +33,11 @@ func (s *Store) openDatabase() error {
 	if fault != nil {
 		return s.replace()
 	}
-	db, err := s.bolt(databaseName)
+	db, f, err := s.bolt(databaseName)
 	if err != nil {
 		return err
 	}
-	s.db = db
+	s.db, s.file = db, f
 	return nil
 }
 
@@ -59,8 +59,8 @@ func (s *Store) inspect() (fault, err error) {
 	return readImage(f, info.Size()).verify(), nil
 }
 
-// bolt opens a database file with bbolt.
-func (s *Store) bolt(name string) (db *bbolt.DB, err error) {
+// bolt opens a database file with bbolt, which owns and closes f.
+func (s *Store) bolt(name string) (db *bbolt.DB, f *os.File, err error) {
 	err = guard(func() error {
 		db, err = bbolt.Open(s.dir.path(name), fileMode, &bbolt.Options{
 			Timeout:         lockWait,
@@ -68,19 +68,20 @@ func (s *Store) bolt(name string) (db *bbolt.DB, err error) {
 			InitialMmapSize: mapSize,
 			NoStatistics:    true,
 			OpenFile: func(_ string, flag int, mode os.FileMode) (*os.File, error) {
-				return s.dir.root.OpenFile(name, flag, mode)
+				f, err = s.dir.root.OpenFile(name, flag, mode)
+				return f, err
 			},
 		})
 		return err
 	})
 	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("opening %s: %w", s.dir.path(name), ErrLocked)
+		return nil, nil, fmt.Errorf("opening %s: %w", s.dir.path(name), ErrLocked)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", s.dir.path(name), err)
+		return nil, nil, fmt.Errorf("opening %s: %w", s.dir.path(name), err)
 	}
 	db.AllocSize = growSize
-	return db, nil
+	return db, f, nil
 }
 
 // replace builds a new database from what is current in the file and puts it in
@@ -112,7 +113,7 @@ func (s *Store) install(old *image) error {
 	if old != nil {
 		fault = old.verify()
 	}
-	db, err := s.bolt(newName)
+	db, f, err := s.bolt(newName)
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (s *Store) install(old *image) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("making a new database: %w", err), db.Close(), s.dir.remove(newName))
 	}
-	s.swap(db)
+	s.swap(db, f)
 	return s.dir.sync()
 }
 
@@ -150,14 +151,14 @@ func (s *Store) setAside(fault, lost error, salvaged int) error {
 }
 
 // swap puts db in place of the one in use.
-func (s *Store) swap(db *bbolt.DB) {
+func (s *Store) swap(db *bbolt.DB, f *os.File) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db != nil {
 		// Nothing of it is needed any more, so neither is its complaint.
 		_ = s.db.Close()
 	}
-	s.db = db
+	s.db, s.file = db, f
 }
 
 // fill makes the buckets and copies what is current in old. It returns the

@@ -40,6 +40,7 @@ type Store struct {
 	db *bbolt.DB    // nil while the file cannot be read
 
 	// The committer's own.
+	file    *os.File  // db's
 	broken  error     // why the file must be replaced before the next write
 	retryAt time.Time // not before then
 }

@@ -140,6 +140,25 @@ func (m *image) verify() error {
 	return nil
 }
 
+// untouched reports an error unless tx is still the last transaction. Before it
+// writes, bbolt believes the list of free pages in its mapped file: one that
+// somebody has overwritten since could make it count to four billion.
+func (m *image) untouched(tx uint64) error {
+	if len(m.metas) < metaPages || m.metas[0].tx != tx {
+		return errors.New("the database was written by somebody else")
+	}
+	var head [pageHeader]byte
+	list := m.metas[0].freelist
+	if _, err := m.r.ReadAt(head[:], int64(list)*m.pageSize); err != nil {
+		return fmt.Errorf("reading the list of free pages: %w", err)
+	}
+	if native.Uint64(head[:]) != list || native.Uint16(head[8:]) != flagFreelist ||
+		uint64(native.Uint32(head[12:])) >= m.metas[0].pages {
+		return errors.New("the list of free pages was overwritten by somebody else")
+	}
+	return nil
+}
+
 // begin forgets what pages were found to be.
 func (m *image) begin(pages uint64) error {
 	if pages < metaPages+2 || int64(pages) < 0 || int64(pages) > m.size/m.pageSize {
