@@ -93,7 +93,7 @@ func exitCode(err error) int {
 		code  int
 	}{
 		{is[*usageError](err), exitUsage},
-		{is[*config.Error](err), exitConfig},
+		{is[*config.Error](err) || errors.Is(err, control.ErrConfig), exitConfig},
 		{is[*control.UnreachableError](err) || errors.Is(err, control.ErrForbidden) || errors.Is(err, control.ErrStopping), exitUnreachable},
 		{errors.Is(err, control.ErrNotReady) || errors.Is(err, control.ErrTooShort), exitNotFresh},
 		{errors.Is(err, control.ErrUnknownToken), exitUnknown},

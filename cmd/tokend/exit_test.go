@@ -21,6 +21,7 @@ func TestExitCodesAreThoseOfTheHelp(t *testing.T) {
 		"anything":        {errors.New("broken"), exitFailure},
 		"usage":           {&usageError{err: errors.New("flag")}, exitUsage},
 		"config":          {fmt.Errorf("load: %w", &config.Error{}), exitConfig},
+		"reload":          {&control.Error{Code: control.CodeConfig}, exitConfig},
 		"no daemon":       {&control.UnreachableError{Err: fs.ErrNotExist}, exitUnreachable},
 		"forbidden":       {&control.Error{Code: control.CodeForbidden}, exitUnreachable},
 		"stopping":        {&control.Error{Code: control.CodeStopping}, exitUnreachable},

@@ -17,8 +17,9 @@ func newReload() *cobra.Command {
 		Short: "Load the configuration again",
 		Long: `Do what SIGHUP does, and what the daemon does by itself when a file of its
 configuration changes: load the configuration and put what changed into effect.
-A broken one is reported here, and the last good one runs on. "tokend plan"
-tells beforehand what would happen.`,
+The first fault of a broken one is reported here, and the last good one runs on.
+"tokend plan" tells beforehand what would happen, "tokend validate" tells every
+fault.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := daemon.client()

@@ -108,6 +108,25 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func noCore(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 0, "nocore")
+	client := control.NewClient(ts.MkAbs("run/control.sock"))
+	defer client.Close()
+	s, err := client.Status(context.Background())
+	ts.Check(err)
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.PID))
+	ts.Check(err)
+	for line := range strings.Lines(string(limits)) {
+		if rest, ok := strings.CutPrefix(line, "Max core file size"); ok {
+			if f := strings.Fields(rest); f[0] != "0" || f[1] != "0" {
+				ts.Fatalf("core dumps are limited to %s", rest)
+			}
+			return
+		}
+	}
+	ts.Fatalf("/proc tells no limit of core dumps")
+}
+
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	mustArgs(ts, neg, args, 1, "waitfile FILE")
 	await(ts, func() error {
@@ -124,6 +143,17 @@ func waitGone(ts *testscript.TestScript, neg bool, args []string) {
 			return fmt.Errorf("%s is still there", args[0])
 		}
 		return nil
+	})
+}
+
+func waitText(ts *testscript.TestScript, neg bool, args []string) {
+	mustArgs(ts, neg, args, 2, "waittext FILE TEXT")
+	await(ts, func() error {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && !strings.Contains(string(text), args[1]) {
+			err = fmt.Errorf("%s says nothing of %q", args[0], args[1])
+		}
+		return err
 	})
 }
 

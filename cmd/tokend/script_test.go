@@ -19,7 +19,9 @@ func TestMain(m *testing.M) {
 //	served API key=n …            what that one has answered so far, exactly
 //	fault API MODE                puts an API out of order, or back with "working"
 //	signal NAME                   a signal for every background process
+//	nocore                        the daemon can't leave a core dump behind
 //	waitfile FILE, waitgone FILE  until there is such a file, or none
+//	waittext FILE TEXT            until there is such a text in a file
 //	waitstatus NAME key=value …   until the daemon says so of a token, or of "config"
 //	rename FROM TO                how an editor saves
 //	deadsocket FILE               what a killed daemon leaves behind
@@ -36,8 +38,10 @@ func TestScripts(t *testing.T) {
 			"served":     served,
 			"fault":      fault,
 			"signal":     sendSignal,
+			"nocore":     noCore,
 			"waitfile":   waitFile,
 			"waitgone":   waitGone,
+			"waittext":   waitText,
 			"waitstatus": waitStatus,
 			"rename":     rename,
 			"deadsocket": deadSocket,

@@ -23,7 +23,7 @@ func interruptible(ctx context.Context, more ...os.Signal) (context.Context, con
 	done := make(chan struct{})
 	go func() {
 		defer cancel()
-		obey(received, done, cancel)
+		obey(received, done, cancel, exitBy)
 	}()
 	return ctx, func() {
 		signal.Stop(received)
@@ -31,9 +31,8 @@ func interruptible(ctx context.Context, more ...os.Signal) (context.Context, con
 	}
 }
 
-// obey lets the first signal cancel, and a later one end the process, until
-// done is closed.
-func obey(received <-chan os.Signal, done <-chan struct{}, cancel func()) {
+// obey lets the first signal cancel and a later one exit, until done is closed.
+func obey(received <-chan os.Signal, done <-chan struct{}, cancel func(), exit func(os.Signal)) {
 	var first time.Time
 	for {
 		select {
@@ -44,7 +43,7 @@ func obey(received <-chan os.Signal, done <-chan struct{}, cancel func()) {
 				first = time.Now()
 				cancel()
 			} else if time.Since(first) >= sameWish {
-				exitBy(s)
+				exit(s)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,10 +92,21 @@ func statusOnce(ctx context.Context, client *control.Client, names []string, w i
 func valid(t token.Status, now time.Time) bool { return t.Generation > 0 && now.Before(t.ExpiresAt) }
 
 // watchStatus redraws the screen until ctx is done. A daemon that is away is
-// shown as such and waited for.
-func watchStatus(ctx context.Context, client *control.Client, names []string, w io.Writer, show showFunc) error {
-	ctx, stop := interruptible(ctx)
+// shown as such and waited for. On a terminal it uses the alternate screen and
+// gives the user's own back.
+func watchStatus(ctx context.Context, client *control.Client, names []string, w io.Writer, show showFunc) (err error) {
+	ctx, stop := interruptible(ctx, syscall.SIGHUP)
 	defer stop()
+	if styleOf(w).height > 0 {
+		const enter, leave = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+		if _, err := io.WriteString(w, enter); err != nil {
+			return fmt.Errorf("write the status: %w", err)
+		}
+		defer func() {
+			_, failed := io.WriteString(w, leave)
+			err = errors.Join(err, failed)
+		}()
+	}
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -125,8 +137,10 @@ func redraw(ctx context.Context, client *control.Client, names []string, w io.Wr
 			return err
 		}
 	}
-	_, err = io.WriteString(w, screen(text.String(), style))
-	return err
+	if _, err := io.WriteString(w, screen(text.String(), style)); err != nil {
+		return fmt.Errorf("write the status: %w", err)
+	}
+	return nil
 }
 
 // screen is text as one picture of the terminal: it is drawn over the last one,

@@ -46,7 +46,7 @@ func daemonLines(s control.Status, now time.Time, style style) []string {
 	}
 	if d := s.Delivery; d.Count > 0 {
 		lines = append(lines, fmt.Sprintf("delivery p50 %s%sp99 %s%s%s",
-			millis(d.P50), dot, millis(d.P99), dot, count(int(d.Count), "generation")))
+			millis(d.P50), dot, millis(d.P99), dot, count(int(d.Count), "write")))
 	}
 	if p := s.Config.Error; p != nil {
 		lines = append(lines, style.paint(red, "the newest config is broken, the last good one runs ("+relative(p.At, now)+"):"))

@@ -50,7 +50,7 @@ func TestStatusTableSaysEverythingInWords(t *testing.T) {
 tokend 1.2.3, pid 4242, up 2h 13m
 config /etc/tokend, loaded 5m ago, 1 warning
 state /var/lib/tokend, sealed
-delivery p50 1.2 ms, p99 15 ms, 1,234 generations
+delivery p50 1.2 ms, p99 15 ms, 1,234 writes
 the newest config is broken, the last good one runs (20s ago):
   /etc/tokend/a.hcl:3: unknown key
   did you mean "path"?

@@ -65,7 +65,12 @@ func (a api) refresh(r *http.Request) (any, error) {
 	return nil, a.explain(a.daemon.Refresh(r.Context(), name, login), name)
 }
 
-func (a api) reload(r *http.Request) (any, error) { return nil, a.daemon.Reload(r.Context()) }
+func (a api) reload(r *http.Request) (any, error) {
+	if err := a.daemon.Reload(r.Context()); err != nil {
+		return nil, &Error{Code: CodeConfig, Message: err.Error()}
+	}
+	return nil, nil
+}
 
 func (a api) fingerprints(r *http.Request) (any, error) { return a.daemon.Fingerprints(r.Context()) }
 

@@ -227,7 +227,7 @@ func TestStoppingEndsThoseWhoWait(t *testing.T) {
 
 func TestReloadAndFingerprints(t *testing.T) {
 	client, _ := serve(t, daemon{reload: func() error { return errors.New("tokend.hcl:3: unknown key") }}, nil)
-	if err := client.Reload(t.Context()); err == nil || err.Error() != "tokend.hcl:3: unknown key" {
+	if err := client.Reload(t.Context()); !errors.Is(err, control.ErrConfig) || err.Error() != "tokend.hcl:3: unknown key" {
 		t.Errorf("Reload = %v", err)
 	}
 	f, err := client.Fingerprints(t.Context())

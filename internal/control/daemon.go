@@ -17,6 +17,8 @@ var (
 	ErrNotReady = errors.New("no valid access token")
 	// ErrTooShort: there is a valid access token, with less time left than asked for.
 	ErrTooShort = errors.New("the access token expires too soon")
+	// ErrConfig: the configuration that was to be loaded can't be used.
+	ErrConfig = errors.New("invalid configuration")
 	// ErrStopping: the daemon is shutting down.
 	ErrStopping = errors.New("the daemon is stopping")
 )
@@ -45,7 +47,8 @@ type Daemon interface {
 	Wait(ctx context.Context, names []string, minTTL time.Duration) error
 
 	// Reload loads the configuration again and puts it into effect. After an
-	// error the last good configuration runs on.
+	// error, whatever it is, the last good configuration runs on; a client sees
+	// ErrConfig.
 	Reload(ctx context.Context) error
 
 	// Fingerprints describes the running configuration for a plan.

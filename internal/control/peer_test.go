@@ -1,11 +1,17 @@
 package control
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestPolicyLetsInOwnerRootAndGroupAlone(t *testing.T) {
@@ -67,6 +73,67 @@ func TestPeerOfNamesThisProcess(t *testing.T) {
 	want := Peer{PID: os.Getpid(), UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
 	if err != nil || peer != want {
 		t.Fatalf("peerOf = %+v, %v; want %+v", peer, err, want)
+	}
+}
+
+// TestStrangerIsRefusedThroughTheSocket opens the files to everybody, so that
+// only the kernel's word on the peer stands between a stranger and the tokens.
+func TestStrangerIsRefusedThroughTheSocket(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("becoming somebody else needs root")
+	}
+	dir := shortDir(t)
+	socket := filepath.Join(dir, "run", "control.sock")
+	s, err := Listen(t.Context(), Options{Socket: socket, Daemon: open{}, Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.Chmod(filepath.Dir(socket), 0o755))
+	must(t, os.Chmod(socket, 0o666))
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx) }()
+
+	answers := make(chan string, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
+			answers <- errno.Error()
+			return
+		}
+		answers <- askRaw(socket)
+	}()
+	if stranger := <-answers; !strings.HasPrefix(stranger, "HTTP/1.1 403 ") || strings.Contains(stranger, "let-in") {
+		t.Errorf("a stranger was answered %q", stranger)
+	}
+	if own := askRaw(socket); !strings.Contains(own, "let-in") {
+		t.Errorf("the daemon's own user was answered %q", own)
+	}
+	stop()
+	must(t, <-served)
+}
+
+// askRaw connects in the calling thread, whose user the kernel notes.
+func askRaw(socket string) string {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err.Error()
+	}
+	defer unix.Close(fd)
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: socket}); err != nil {
+		return err.Error()
+	}
+	const request = "GET /v1/tokens/a HTTP/1.1\r\nHost: tokend\r\nConnection: close\r\n\r\n"
+	if _, err := unix.Write(fd, []byte(request)); err != nil {
+		return err.Error()
+	}
+	var answer []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.Read(fd, buf)
+		if n <= 0 || err != nil {
+			return string(answer)
+		}
+		answer = append(answer, buf[:n]...)
 	}
 }
 

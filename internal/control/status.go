@@ -33,8 +33,8 @@ type StateStatus struct {
 	Sealed   bool   `json:"sealed"`   // records are encrypted
 }
 
-// DeliveryStats sums up the time from a server's answer to the last sink being
-// in place, in milliseconds, since the start of the daemon.
+// DeliveryStats sums up the times from a server's answer to a sink that holds it,
+// in milliseconds, since the start of the daemon. Every write of a sink counts.
 type DeliveryStats struct {
 	Count uint64  `json:"count"`
 	P50   float64 `json:"p50_ms"`

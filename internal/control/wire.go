@@ -58,6 +58,7 @@ const (
 	CodeUnknownToken = "unknown_token"
 	CodeNotReady     = "not_ready"
 	CodeTooShort     = "too_short"
+	CodeConfig       = "config"
 	CodeStopping     = "stopping"
 	CodeForbidden    = "forbidden"
 	CodeBadRequest   = "bad_request"
@@ -109,6 +110,7 @@ func kinds() []kind {
 		{ErrUnknownToken, CodeUnknownToken, http.StatusNotFound},
 		{ErrTooShort, CodeTooShort, http.StatusConflict},
 		{ErrNotReady, CodeNotReady, http.StatusConflict},
+		{ErrConfig, CodeConfig, http.StatusUnprocessableEntity},
 		{ErrStopping, CodeStopping, http.StatusServiceUnavailable},
 		{ErrForbidden, CodeForbidden, http.StatusForbidden},
 		{errBadRequest, CodeBadRequest, http.StatusBadRequest},
