@@ -49,6 +49,10 @@ func NewTemplate(text string) (Format, error) {
 // String cannot be parsed by anything else.
 type Time struct{ time.Time }
 
+// newTime drops what RFC 3339's short form does not show, so that all ways of
+// printing agree.
+func newTime(t time.Time) Time { return Time{t.UTC().Truncate(time.Second)} }
+
 func (t Time) String() string { return stamp(t.Time) }
 
 // view is what a template sees of a token.
@@ -67,8 +71,8 @@ func newView(t token.Token) view {
 		AccessToken: t.AccessToken.Reveal(),
 		TokenType:   t.TokenType,
 		Scope:       t.Scope,
-		ExpiresAt:   Time{t.ExpiresAt.UTC()},
-		IssuedAt:    Time{t.IssuedAt.UTC()},
+		ExpiresAt:   newTime(t.ExpiresAt),
+		IssuedAt:    newTime(t.IssuedAt),
 		Generation:  t.Generation,
 		Lifetime:    t.Lifetime(),
 	}
