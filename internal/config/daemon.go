@@ -111,12 +111,10 @@ func quotedList(words []string) string {
 
 // writtenPath reads the path of something that tokend writes.
 func (s section) writtenPath(name string, dst *string) {
-	if !s.has(name) {
-		return
-	}
-	path := *dst
+	path := ""
 	s.str(name, &path)
 	switch {
+	case path == "":
 	case strings.ContainsRune(path, 0):
 		s.fault(name, "Unsuitable path", "A path holds no NUL.")
 	case !filepath.IsAbs(path):

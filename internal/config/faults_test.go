@@ -34,7 +34,7 @@ func TestFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := faultsOf(t, archive)
-			if update := flag.Lookup("update"); update != nil && update.Value.String() == "true" {
+			if *update {
 				rewrite(t, abs, archive, got)
 				return
 			}
@@ -45,7 +45,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-var _ = flag.Bool("update", false, "write what the reports say into testdata/faults")
+var update = flag.Bool("update", false, "write what the reports say into testdata/faults")
 
 func faultsOf(t *testing.T, archive *txtar.Archive) string {
 	t.Helper()

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/big"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -43,6 +42,14 @@ func (s section) isEmpty(name string, secret token.Secret) bool {
 func (s section) isGood(name string) bool {
 	_, failed := s.d.failed[s.at(name)]
 	return s.has(name) && !failed
+}
+
+// demand refuses an argument that was written, but as null. That it was written
+// is for the schema to demand.
+func (s section) demand(name string, isSet bool) {
+	if !isSet && s.isGood(name) {
+		s.fault(name, "Missing required argument", fmt.Sprintf("The argument %q is required, and cannot be null or empty.", name))
+	}
 }
 
 // fault notes a fault of one argument.
@@ -204,7 +211,10 @@ func (s section) secretFrom(name, what string, val cty.Value) (token.Secret, boo
 	s.d.judgeInputs(s, name, marks)
 	val, err := convert.Convert(val, cty.String)
 	if err != nil || val.IsNull() || !val.IsKnown() {
-		s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a text.", what))
+		if what != name {
+			what = s.quote(name, what)
+		}
+		s.fault(name, "Unsuitable value", fmt.Sprintf("The value of %s must be a text.", what))
 		return token.Secret{}, false
 	}
 	return token.NewSecret(val.AsString()), true
@@ -242,4 +252,4 @@ func (s section) secrets(name string, dst *map[string]token.Secret, key func(str
 // section 5.1).
 func headerKey(name string) string { return http.CanonicalHeaderKey(name) }
 
-func sameKey(name string) string { return strings.Clone(name) }
+func sameKey(name string) string { return name }

@@ -105,3 +105,7 @@ func (d *decoder) watched() []string {
 	slices.Sort(paths)
 	return paths
 }
+
+func worldReadable(in *input) string {
+	return fmt.Sprintf("%s has mode %04o: everybody on this machine can read it. Take that away: chmod o-rwx %s (for a Kubernetes Secret volume, set defaultMode: 0440).", in.name, in.mode.Perm(), in.name)
+}

@@ -1,14 +1,6 @@
 package config
 
-import (
-	"encoding/pem"
-	"fmt"
-	"regexp"
-
-	"github.com/hashicorp/hcl/v2"
-)
-
-type rangeOf = hcl.Range
+import "regexp"
 
 var (
 	fieldPath  = regexp.MustCompile(`^[^.\s\x00-\x1f]+(\.[^.\s\x00-\x1f]+)*$`)
@@ -23,15 +15,3 @@ var (
 )
 
 func plausibleGrantType(s string) bool { return grantName.MatchString(s) || grantURI.MatchString(s) }
-
-func holdsPEM(text string) bool {
-	block, _ := pem.Decode([]byte(text))
-	return block != nil
-}
-
-func worldReadable(in *input) string {
-	return fmt.Sprintf("%s has mode %04o: everybody on this machine can read it. Take that away: chmod o-rwx %s (for a Kubernetes Secret volume, set defaultMode: 0440).", in.name, in.mode.Perm(), in.name)
-}
-
-// lineOf shows where something stands.
-func lineOf(at rangeOf) string { return fmt.Sprintf("%s:%d", at.Filename, at.Start.Line) }

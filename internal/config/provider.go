@@ -87,7 +87,7 @@ func (d *decoder) layProvider(p *providerDraft, l layer) {
 	l.secret("client_secret", &p.ClientSecret)
 	l.duration("timeout", &p.Timeout)
 	l.boolean("allow_insecure_http", &p.AllowInsecureHTTP)
-	p.note("", l.section)
+	p.remember("", l.section)
 	if s, ok := d.one(p, l, "response", &responseSchema); ok {
 		s.str("access_token", &p.Response.AccessToken)
 		s.str("refresh_token", &p.Response.RefreshToken)
@@ -114,8 +114,8 @@ func (d *decoder) layProvider(p *providerDraft, l layer) {
 	}
 }
 
-// note remembers where the keys of a block stand.
-func (p *providerDraft) note(typ string, s section) {
+// remember keeps where the keys of a block stand.
+func (p *providerDraft) remember(typ string, s section) {
 	prefix := ""
 	if typ != "" {
 		prefix = typ + "."
@@ -130,7 +130,7 @@ func (p *providerDraft) note(typ string, s section) {
 func (d *decoder) one(p *providerDraft, l layer, typ string, sch *schema) (section, bool) {
 	s, ok := d.onlyBlock(l.blocks.of(typ), typ, sch)
 	if ok {
-		p.note(typ, s)
+		p.remember(typ, s)
 	}
 	return s, ok
 }

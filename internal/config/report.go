@@ -164,3 +164,6 @@ func comparePlaces(a, b *hcl.Diagnostic) int {
 	}
 	return cmp.Or(cmp.Compare(at.Filename, bt.Filename), cmp.Compare(at.Start.Byte, bt.Start.Byte), cmp.Compare(at.End.Byte, bt.End.Byte), cmp.Compare(a.Severity, b.Severity))
 }
+
+// lineOf shows where something stands.
+func lineOf(at hcl.Range) string { return fmt.Sprintf("%s:%d", at.Filename, at.Start.Line) }

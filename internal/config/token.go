@@ -54,6 +54,7 @@ func (d *decoder) token(s section, providers map[string]*providerDraft, known []
 	blocks := d.blocks(s.body, &tokenSchema)
 	name := ""
 	s.str("provider", &name)
+	s.demand("provider", name != "")
 	if t.provider = providers[name]; t.provider != nil {
 		t.tok.Provider = t.provider.Provider
 		t.tok.ClientID = t.provider.ClientID

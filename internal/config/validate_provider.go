@@ -1,10 +1,13 @@
 package config
 
 import (
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 var (
@@ -31,7 +34,7 @@ func (d *decoder) validateProvider(p *providerDraft) {
 	if p.isEmpty("client_secret", p.ClientSecret) {
 		p.fault("client_secret", "Empty secret", "The client_secret is empty. Leave it out for a public client (client_auth = \"none\"), or give it a value.")
 	}
-	d.validateSchedule(p.Schedule, func(key string) (rangeOf, bool) { return p.place("schedule." + key), true })
+	d.validateSchedule(p.Schedule, func(key string) (hcl.Range, bool) { return p.place("schedule." + key), true })
 	d.validateResponse(p)
 	if p.Limits.Concurrency < 1 {
 		d.fault(p.place("limits.concurrency"), "Unsuitable limit", "At least one request must be allowed at a time.")
@@ -82,3 +85,8 @@ func (d *decoder) validateTLS(p *providerDraft) {
 
 // longestLead is more than any consumer's poll period.
 const longestLead = 24 * time.Hour
+
+func holdsPEM(text string) bool {
+	block, _ := pem.Decode([]byte(text))
+	return block != nil
+}

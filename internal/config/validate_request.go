@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/tokend-project/tokend/internal/token"
 )
 
@@ -50,8 +52,9 @@ func (d *decoder) validateRequest(p *providerDraft, grantType string, r *request
 	if r.ParamsIn == "query" {
 		for _, name := range slices.Sorted(maps.Keys(r.Params)) {
 			if _, twice := r.Query[name]; twice {
-				d.fault(r.place(p, "params", "query"), "Parameter sent twice", fmt.Sprintf(
-					"%.64q is in query and in params, which go to the query too (RFC 6749 section 3.2: parameters must not be sent twice).", name))
+				at := r.place(p, "params", "query")
+				d.fault(at, "Parameter sent twice", fmt.Sprintf(
+					"%s is in query and in params, which go to the query too (RFC 6749 section 3.2: parameters must not be sent twice).", d.quote(at, name)))
 			}
 		}
 	}
@@ -73,7 +76,7 @@ func (r *requestDraft) section(p *providerDraft, keys ...string) section {
 	return p.section
 }
 
-func (r *requestDraft) place(p *providerDraft, keys ...string) (at rangeOf) {
+func (r *requestDraft) place(p *providerDraft, keys ...string) hcl.Range {
 	s := r.section(p, keys...)
 	for _, key := range keys {
 		if s.has(key) {
@@ -99,11 +102,11 @@ func (d *decoder) validateHeaders(s section, headers map[string]token.Secret, re
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		switch {
 		case !headerName.MatchString(name):
-			s.fault("headers", "Unsuitable header", fmt.Sprintf("%.64q cannot be the name of a header.", name))
+			s.fault("headers", "Unsuitable header", fmt.Sprintf("%s cannot be the name of a header.", s.quote("headers", name)))
 		case slices.Contains(reserved, name):
 			s.fault("headers", "Header that tokend sets", fmt.Sprintf("%s is set by tokend, and cannot be set here.", name))
 		case strings.ContainsFunc(headers[name].Reveal(), isControl):
-			s.fault("headers", "Unsuitable header", fmt.Sprintf("The value of %s holds a control character, such as a line break.", name))
+			s.fault("headers", "Unsuitable header", fmt.Sprintf("The value of %s holds a control character, such as a line break.", s.quote("headers", name)))
 		}
 	}
 }

@@ -6,12 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/robfig/cron/v3"
 )
 
 // validateSchedule judges a schedule; place tells where a key stands, and
 // whether it is to be judged here.
-func (d *decoder) validateSchedule(s Schedule, place func(key string) (rangeOf, bool)) {
+func (d *decoder) validateSchedule(s Schedule, place func(key string) (hcl.Range, bool)) {
 	if at, mine := place("refresh_at"); mine && !(s.RefreshAt > 0 && s.RefreshAt < 1) {
 		d.fault(at, "Unsuitable refresh_at", "The refresh_at is a fraction of the lifetime: more than 0 and less than 1, such as 0.75.")
 	}
@@ -32,7 +33,7 @@ func (d *decoder) validateSchedule(s Schedule, place func(key string) (rangeOf, 
 	}
 }
 
-func (d *decoder) validateCrons(specs []string, at rangeOf) {
+func (d *decoder) validateCrons(specs []string, at hcl.Range) {
 	for _, spec := range specs {
 		err, known := d.crons[spec]
 		if !known {
@@ -63,7 +64,7 @@ func cronFault(spec string) error {
 }
 
 // cause shows an error about the value of an expression, as quote does.
-func (d *decoder) cause(at rangeOf, err error) string {
+func (d *decoder) cause(at hcl.Range, err error) string {
 	if _, marked := d.marked[at]; marked {
 		return ""
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"text/template/parse"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 func (d *decoder) validateSinks(t *tokenDraft, paths *pathIndex) {
@@ -15,6 +17,7 @@ func (d *decoder) validateSinks(t *tokenDraft, paths *pathIndex) {
 		f := t.tok.Sinks[i].File
 		d.validateFormat(s, f)
 		d.validateModes(s, f)
+		s.demand("path", f.Path != "")
 		if f.Path != "" {
 			d.validatePath(s, f.Path, paths)
 		}
@@ -115,12 +118,12 @@ func (d *decoder) templateFault(text string) error {
 // pathIndex knows which path is whose.
 type pathIndex struct {
 	d     *decoder
-	files map[string]rangeOf // by real path
-	dirs  map[string]string  // what directories really are
+	files map[string]hcl.Range // by real path
+	dirs  map[string]string    // what directories really are
 }
 
 func newPathIndex(d *decoder) *pathIndex {
-	return &pathIndex{d: d, files: map[string]rangeOf{}, dirs: map[string]string{}}
+	return &pathIndex{d: d, files: map[string]hcl.Range{}, dirs: map[string]string{}}
 }
 
 // real resolves the symlinks of a directory, as far as it exists.

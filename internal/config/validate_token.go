@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 func (d *decoder) validateTokens(all []tokenDraft) {
@@ -23,7 +25,7 @@ func (d *decoder) validateToken(t *tokenDraft) {
 		d.validateGrant(t)
 	}
 	if t.schedule.block != nil && t.provider != nil {
-		d.validateSchedule(t.tok.Schedule, func(key string) (rangeOf, bool) { return t.schedule.at(key), t.schedule.has(key) })
+		d.validateSchedule(t.tok.Schedule, func(key string) (hcl.Range, bool) { return t.schedule.at(key), t.schedule.has(key) })
 		if lead, lifetime := t.tok.Schedule.Lead, t.provider.Response.DefaultLifetime; t.schedule.has("lead") && lifetime > 0 && lead >= lifetime {
 			d.warn(t.schedule.at("lead"), "Lead longer than the lifetime", t.schedule.note(fmt.Sprintf(
 				"A token of the provider's default_lifetime, %s, would be due for refresh from its first second on, and be refreshed every min_interval.", lifetime)))
@@ -59,7 +61,7 @@ func (d *decoder) validateGrant(t *tokenDraft) {
 		d.warnUnusual(s, grant.Kind)
 	}
 	for _, name := range needed {
-		if _, ok := grant.Params[name]; !ok && !s.has(name) {
+		if _, ok := grant.Params[name]; !ok && (!s.has(name) || s.isGood(name)) {
 			d.fault(s.defRange, "Missing grant parameter", s.note(fmt.Sprintf("The grant %s needs %s.", s.name(), quotedList(needed))))
 			break
 		}
@@ -131,6 +133,7 @@ func (d *decoder) validateCollisions(t *tokenDraft) {
 }
 
 func (d *decoder) validateProbe(s section, p *Probe) {
+	s.demand("url", p.URL != "")
 	if p.URL != "" {
 		d.validateURL(s, "url", p.URL, p.AllowInsecureHTTP)
 	}
