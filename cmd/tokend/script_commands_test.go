@@ -101,10 +101,12 @@ func fault(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
-	mustArgs(ts, neg, args, 1, "signal NAME")
+	mustArgs(ts, neg, args, 2, "signal NAME COMMAND")
 	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	for _, cmd := range ts.BackgroundCmds() {
-		ts.Check(cmd.Process.Signal(signals[args[0]]))
+		if cmd.ProcessState == nil && cmd.Args[1] == args[1] {
+			ts.Check(cmd.Process.Signal(signals[args[0]]))
+		}
 	}
 }
 
@@ -185,7 +187,8 @@ func factsOf(s control.Status, name string) (map[string]string, error) {
 	for _, t := range s.Tokens {
 		if t.Name == name {
 			return map[string]string{
-				"state": string(t.State), "generation": fmt.Sprint(t.Generation), "written": fmt.Sprint(written(t)),
+				"inflight": fmt.Sprint(t.InFlight),
+				"state":    string(t.State), "generation": fmt.Sprint(t.Generation), "written": fmt.Sprint(written(t)),
 			}, nil
 		}
 	}

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 //	authserver LIFETIME           an authorization server at $AS, until the script ends
 //	served API key=n …            what that one has answered so far, exactly
 //	fault API MODE                puts an API out of order, or back with "working"
-//	signal NAME                   a signal for every background process
+//	signal NAME COMMAND           a signal for the tokend COMMANDs in the background
 //	nocore                        the daemon can't leave a core dump behind
 //	waitfile FILE, waitgone FILE  until there is such a file, or none
 //	waittext FILE TEXT            until there is such a text in a file
