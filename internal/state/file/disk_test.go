@@ -40,9 +40,16 @@ func (f *faulty) commit(tx *bbolt.Tx) error {
 	return *err
 }
 
+// inode returns the number of the file, which is kept open so that no other
+// gets the same number.
 func inode(t *testing.T, dir string) uint64 {
 	t.Helper()
-	info, err := os.Stat(filepath.Join(dir, databaseName))
+	f, err := os.Open(filepath.Join(dir, databaseName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	info, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)
 	}

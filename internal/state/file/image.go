@@ -1,11 +1,9 @@
 package file
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"slices"
 )
@@ -34,15 +32,6 @@ const (
 
 // native is the byte order that bbolt writes in.
 var native = binary.NativeEndian
-
-// meta is what bbolt keeps twice: where the newest tree begins.
-type meta struct {
-	pageSize int64
-	root     uint64
-	freelist uint64
-	pages    uint64 // the first page id that was never used
-	tx       uint64
-}
 
 // use says what a page was found to be.
 type use uint8
@@ -88,30 +77,6 @@ func readImage(r io.ReaderAt, size int64) *image {
 	return m
 }
 
-func (m *image) readMeta(id int64) (meta, bool) {
-	b := make([]byte, pageHeader+metaSize)
-	if _, err := m.r.ReadAt(b, id*m.pageSize); err != nil {
-		return meta{}, false
-	}
-	if native.Uint64(b) != uint64(id) || native.Uint16(b[8:]) != flagMeta {
-		return meta{}, false
-	}
-	b = b[pageHeader:]
-	h := fnv.New64a()
-	h.Write(b[:metaSize-8])
-	if native.Uint32(b) != magic || native.Uint32(b[4:]) != layout ||
-		int64(native.Uint32(b[8:])) != m.pageSize || native.Uint64(b[metaSize-8:]) != h.Sum64() {
-		return meta{}, false
-	}
-	return meta{
-		pageSize: m.pageSize,
-		root:     native.Uint64(b[16:]),
-		freelist: native.Uint64(b[32:]),
-		pages:    native.Uint64(b[40:]),
-		tx:       native.Uint64(b[48:]),
-	}, true
-}
-
 // visit receives one entry of a bucket. The bytes are good until it returns.
 type visit func(bucket string, key, value []byte)
 
@@ -136,25 +101,6 @@ func (m *image) verify() error {
 		if u == unknown {
 			return fmt.Errorf("page %d is neither used nor free", id)
 		}
-	}
-	return nil
-}
-
-// untouched reports an error unless tx is still the last transaction. Before it
-// writes, bbolt believes the list of free pages in its mapped file: one that
-// somebody has overwritten since could make it count to four billion.
-func (m *image) untouched(tx uint64) error {
-	if len(m.metas) < metaPages || m.metas[0].tx != tx {
-		return errors.New("the database was written by somebody else")
-	}
-	var head [pageHeader]byte
-	list := m.metas[0].freelist
-	if _, err := m.r.ReadAt(head[:], int64(list)*m.pageSize); err != nil {
-		return fmt.Errorf("reading the list of free pages: %w", err)
-	}
-	if native.Uint64(head[:]) != list || native.Uint16(head[8:]) != flagFreelist ||
-		uint64(native.Uint32(head[12:])) >= m.metas[0].pages {
-		return errors.New("the list of free pages was overwritten by somebody else")
 	}
 	return nil
 }
@@ -241,113 +187,4 @@ func (m *image) readFreelist(id uint64) error {
 		}
 	}
 	return nil
-}
-
-// walk visits every entry of every bucket below root. It goes on after a fault,
-// leaving out what is behind it, and returns the faults joined.
-func (m *image) walk(root uint64, v visit) error {
-	var faults faults
-	m.walkPage(root, 0, bounds{}, &faults, func(e element) {
-		if e.flags != elementIsBucket || len(e.value) < bucketHeader {
-			faults.add(fmt.Errorf("%q is no bucket", e.key))
-			return
-		}
-		name := string(e.key)
-		entry := func(e element) {
-			if e.flags != 0 {
-				faults.add(fmt.Errorf("unexpected kind %d of entry in %q", e.flags, name))
-				return
-			}
-			v(name, e.key, e.value)
-		}
-		if id := native.Uint64(e.value); id != 0 {
-			m.walkPage(id, maxLevel, bounds{}, &faults, entry)
-			return
-		}
-		m.walkInline(e.value[bucketHeader:], &faults, entry)
-	})
-	return faults.err()
-}
-
-// walkInline visits a bucket so small that it lies within its parent's page.
-func (m *image) walkInline(b []byte, faults *faults, v func(element)) {
-	p, err := parsePage(b)
-	if err == nil && p.branch {
-		err = errors.New("a branch page within a page")
-	}
-	if err != nil {
-		faults.add(err)
-		return
-	}
-	for _, e := range p.elements {
-		v(e)
-	}
-}
-
-// bounds are the keys that a page may hold: from low, which is its first, to
-// below high. nil is no bound.
-type bounds struct{ low, high []byte }
-
-func (m *image) walkPage(id uint64, level int, within bounds, faults *faults, v func(element)) {
-	b, err := m.page(id, inTree, level)
-	if err != nil {
-		faults.add(err)
-		return
-	}
-	p, err := parsePage(b)
-	if err == nil {
-		err = p.check(level, within)
-	}
-	if err != nil {
-		faults.add(fmt.Errorf("page %d: %w", id, err))
-		return
-	}
-	for i, e := range p.elements {
-		if !p.branch {
-			v(e)
-			continue
-		}
-		child := bounds{low: e.key, high: within.high}
-		if i+1 < len(p.elements) {
-			child.high = p.elements[i+1].key
-		}
-		m.walkPage(e.child, level+1, child, faults, v)
-	}
-}
-
-func (p *page) check(level int, within bounds) error {
-	switch {
-	case level == maxLevel-1 || level == 2*maxLevel-1:
-		return errors.New("too deep a tree")
-	case len(p.elements) == 0:
-		if within.low != nil || p.branch {
-			return errors.New("empty")
-		}
-		return nil
-	case within.low != nil && !bytes.Equal(p.elements[0].key, within.low),
-		within.high != nil && bytes.Compare(p.elements[len(p.elements)-1].key, within.high) >= 0:
-		return errors.New("keys of another page")
-	}
-	return nil
-}
-
-// faults keeps the first few.
-type faults struct {
-	errs []error
-	more int
-}
-
-func (f *faults) add(err error) {
-	if len(f.errs) < 3 {
-		f.errs = append(f.errs, err)
-		return
-	}
-	f.more++
-}
-
-func (f *faults) err() error {
-	if f.more > 0 {
-		return errors.Join(append(f.errs, fmt.Errorf("and %d more faults", f.more))...)
-	}
-	return errors.Join(f.errs...)
 }
