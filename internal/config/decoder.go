@@ -25,6 +25,7 @@ type decoder struct {
 	failed   map[hcl.Range]struct{}       // expressions that a fault was told of
 	constant map[*hclsyntax.Body]bool     // whether a body sees no variable
 	shared   map[*hclsyntax.Body]any      // what a constant body was decoded to
+	real     map[string]string            // paths without their symlinks
 	crons    map[string]error             // what the cron parser said
 	reported map[string]struct{}          // faults that are told once, whatever uses them
 	scopes   map[string]*hcl.EvalContext  // by directory
@@ -42,6 +43,7 @@ func newDecoder(opts Options) *decoder {
 		failed:   map[hcl.Range]struct{}{},
 		constant: map[*hclsyntax.Body]bool{},
 		shared:   map[*hclsyntax.Body]any{},
+		real:     map[string]string{},
 		crons:    map[string]error{},
 		reported: map[string]struct{}{},
 		scopes:   map[string]*hcl.EvalContext{},
@@ -107,7 +109,7 @@ func (e *inputError) Unwrap() error { return e.cause }
 // hiddenCause says why a function failed as far as that is no secret.
 func hiddenCause(diag *hcl.Diagnostic) string {
 	extra, _ := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
-	if err := (*inputError)(nil); errors.As(extra.FunctionCallError(), &err) {
+	if err, ok := errors.AsType[*inputError](extra.FunctionCallError()); ok {
 		return fmt.Sprintf("The function %q failed: %v. What it was called with is not shown, since it came from another input.", extra.CalledFunctionName(), err.cause)
 	}
 	return "The function could not take its arguments. Why is not shown, since the arguments may be secret."

@@ -82,8 +82,7 @@ func readable(info fs.FileInfo) error {
 
 // plainCause takes the path out of an error whose message names it already.
 func plainCause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathErr.Err
 	}
 	return err
@@ -92,9 +91,25 @@ func plainCause(err error) error {
 // watchFile has a change of path noticed, also where it is a symlink.
 func (d *decoder) watchFile(path string) {
 	d.watch[path] = struct{}{}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		d.watch[real] = struct{}{}
+	d.watch[d.realPath(path)] = struct{}{}
+}
+
+// realPath resolves the symlinks of a path, as far as it exists.
+func (d *decoder) realPath(path string) string {
+	if known, ok := d.real[path]; ok {
+		return known
 	}
+	resolved := path
+	if parent := filepath.Dir(path); parent != path {
+		resolved = filepath.Join(d.realPath(parent), filepath.Base(path))
+		if info, err := os.Lstat(resolved); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			if target, err := filepath.EvalSymlinks(resolved); err == nil {
+				resolved = target
+			}
+		}
+	}
+	d.real[path] = resolved
+	return resolved
 }
 
 func (d *decoder) watched() []string {

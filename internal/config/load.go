@@ -209,6 +209,9 @@ func (d *decoder) config(sources []source) *Config {
 	d.validateProviders(providers)
 	d.validateTokens(tokens)
 	for _, p := range providers {
+		d.validateLabels(p)
+	}
+	for _, p := range providers {
 		cfg.Providers = append(cfg.Providers, p.Provider)
 	}
 	cfg.Tokens = make([]*Token, 0, len(tokens))

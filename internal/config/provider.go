@@ -27,6 +27,7 @@ type providerDraft struct {
 	*Provider
 	section                           // the provider block itself
 	at       map[string]hcl.Range     // by "block.key", of what the user or a profile wrote last
+	used     map[string]struct{}      // grant_types of the provider's tokens
 	requests map[string]*requestDraft // by grant_type
 	layers   []layer                  // rfc6749, the profile, the provider
 }
@@ -65,6 +66,7 @@ func (d *decoder) provider(s section) *providerDraft {
 		Provider: &Provider{Name: s.label, Profile: baseProfile},
 		section:  s,
 		at:       map[string]hcl.Range{},
+		used:     map[string]struct{}{},
 		requests: map[string]*requestDraft{},
 	}
 	s.oneOf("profile", &p.Profile, d.profileNames())
@@ -157,6 +159,9 @@ func (d *decoder) layRequests(p *providerDraft) {
 			d.blocks(blk.body, &requestSchema)
 			if slices.Contains(labels, blk.label) {
 				d.fault(blk.defRange, "Second request block", "There is one request block for each grant_type, and one without a label.")
+			}
+			if blk.label != "" && !plausibleGrantType(blk.label) {
+				d.fault(blk.labelRange, "Unsuitable grant_type", fmt.Sprintf("%s cannot be a grant_type (RFC 6749 appendix A.10).", blk.name()))
 			}
 			labels = append(labels, blk.label)
 			if p.requests[blk.label] == nil {

@@ -44,7 +44,7 @@ func (d *decoder) validateProvider(p *providerDraft) {
 	}
 	d.validateTLS(p)
 	for _, grantType := range slices.Sorted(maps.Keys(p.requests)) {
-		d.validateRequest(p, grantType, p.requests[grantType])
+		d.validateRequest(p, p.requests[grantType])
 	}
 }
 

@@ -39,10 +39,7 @@ func (s section) clientAuth(dst *string) {
 
 // validateRequest judges a complete request. Its keys may come from the
 // provider's blocks or its profile's; faults are told at the user's.
-func (d *decoder) validateRequest(p *providerDraft, grantType string, r *requestDraft) {
-	if grantType != "" && !plausibleGrantType(grantType) {
-		d.fault(r.place(p, "grant_type"), "Unsuitable grant_type", fmt.Sprintf("%.64q cannot be a grant_type (RFC 6749 appendix A.10).", grantType))
-	}
+func (d *decoder) validateRequest(p *providerDraft, r *requestDraft) {
 	if r.Method == "GET" && r.ParamsIn != "query" {
 		d.fault(r.place(p, "params_in", "method"), "GET without query", fmt.Sprintf(
 			"A GET has no body, so params_in = %q cannot be had with it. Write params_in = \"query\", or method = \"POST\".", r.ParamsIn))
@@ -63,6 +60,23 @@ func (d *decoder) validateRequest(p *providerDraft, grantType string, r *request
 		reserved = append(slices.Clip(reserved), "Authorization")
 	}
 	d.validateHeaders(r.section(p, "headers"), r.Headers, reserved)
+}
+
+// validateLabels points at requests that no token of the provider ever makes.
+func (d *decoder) validateLabels(p *providerDraft) {
+	if len(p.used) == 0 {
+		return
+	}
+	if p.RefreshTokens.Use {
+		p.used["refresh_token"] = struct{}{}
+	}
+	for _, l := range p.layers {
+		for _, blk := range l.blocks.of("request") {
+			if _, used := p.used[blk.label]; !used && blk.label != "" && !l.profile {
+				d.warn(blk.labelRange, "Unused request block", fmt.Sprintf("No token of provider %q makes a %s request.%s", p.Name, blk.name(), didYouMean(blk.label, slices.Sorted(maps.Keys(p.used)))))
+			}
+		}
+	}
 }
 
 // section is the block that set the first of keys, the user's before the

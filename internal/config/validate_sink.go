@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,14 +11,14 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-func (d *decoder) validateSinks(t *tokenDraft, paths *pathIndex) {
+func (d *decoder) validateSinks(t *tokenDraft, taken map[string]hcl.Range) {
 	for i, s := range t.sinks {
 		f := t.tok.Sinks[i].File
 		d.validateFormat(s, f)
 		d.validateModes(s, f)
 		s.demand("path", f.Path != "")
 		if f.Path != "" {
-			d.validatePath(s, f.Path, paths)
+			d.validatePath(s, f.Path, taken)
 		}
 		d.validateOwner(s, "owner", f.Owner)
 		d.validateOwner(s, "group", f.Group)
@@ -115,42 +114,16 @@ func (d *decoder) templateFault(text string) error {
 	return nil
 }
 
-// pathIndex knows which path is whose.
-type pathIndex struct {
-	d     *decoder
-	files map[string]hcl.Range // by real path
-	dirs  map[string]string    // what directories really are
-}
-
-func newPathIndex(d *decoder) *pathIndex {
-	return &pathIndex{d: d, files: map[string]hcl.Range{}, dirs: map[string]string{}}
-}
-
-// real resolves the symlinks of a directory, as far as it exists.
-func (x *pathIndex) real(dir string) string {
-	if known, ok := x.dirs[dir]; ok {
-		return known
-	}
-	resolved := dir
-	if parent := filepath.Dir(dir); parent != dir {
-		resolved = filepath.Join(x.real(parent), filepath.Base(dir))
-		if info, err := os.Lstat(resolved); err == nil && info.Mode()&os.ModeSymlink != 0 {
-			if target, err := filepath.EvalSymlinks(resolved); err == nil {
-				resolved = target
-			}
-		}
-	}
-	x.dirs[dir] = resolved
-	return resolved
-}
-
-func (d *decoder) validatePath(s section, path string, paths *pathIndex) {
-	real := filepath.Join(paths.real(filepath.Dir(path)), filepath.Base(path))
-	if first, taken := paths.files[real]; taken {
+// validatePath refuses a path that is somebody else's; taken holds the real
+// paths of the sinks so far. The last element is not resolved: a sink replaces a
+// symlink there.
+func (d *decoder) validatePath(s section, path string, taken map[string]hcl.Range) {
+	real := filepath.Join(d.realPath(filepath.Dir(path)), filepath.Base(path))
+	if first, ok := taken[real]; ok {
 		s.fault("path", "Two sinks with one path", fmt.Sprintf("The sink at %s writes there already: %s. Give each sink a path of its own.", lineOf(first), s.quote("path", path)))
 		return
 	}
-	paths.files[real] = s.at("path")
+	taken[real] = s.at("path")
 	for _, other := range []string{path, real} {
 		if _, read := d.watch[other]; read {
 			s.fault("path", "Sink over an input", fmt.Sprintf("This configuration reads that file itself: %s.", s.quote("path", path)))

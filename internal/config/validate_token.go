@@ -10,10 +10,10 @@ import (
 )
 
 func (d *decoder) validateTokens(all []tokenDraft) {
-	paths := newPathIndex(d)
+	taken := make(map[string]hcl.Range, len(all))
 	for i := range all {
 		d.validateToken(&all[i])
-		d.validateSinks(&all[i], paths)
+		d.validateSinks(&all[i], taken)
 	}
 }
 
@@ -32,6 +32,7 @@ func (d *decoder) validateToken(t *tokenDraft) {
 		}
 	}
 	if t.provider != nil && t.grant.block != nil {
+		t.provider.used[t.tok.Grant.Kind] = struct{}{}
 		d.validateClient(t)
 		d.validateCollisions(t)
 	}
