@@ -109,7 +109,7 @@ func (e *entry) lastError() error {
 
 // Wait returns once each of the tokens, or all when names is empty, has at least
 // minTTL left and is held by its sinks. A token with too little left is
-// refreshed for it, once per generation. When ctx ends first, the error says what
+// refreshed for it, but not again and again when no lifetime is that long. When ctx ends first, the error says what
 // is missing.
 func (r *Refresher) Wait(ctx context.Context, names []string, minTTL time.Duration) error {
 	r.mu.Lock()
@@ -119,7 +119,7 @@ func (r *Refresher) Wait(ctx context.Context, names []string, minTTL time.Durati
 		r.watched--
 		r.mu.Unlock()
 	}()
-	asked := map[string]uint64{}
+	asked := map[string]bool{}
 	for {
 		err := r.missing(names, minTTL, asked)
 		changed := r.changed
@@ -138,7 +138,7 @@ func (r *Refresher) Wait(ctx context.Context, names []string, minTTL time.Durati
 
 // missing returns what is not ready, and asks for a refresh of tokens that are
 // valid, but not for long enough.
-func (r *Refresher) missing(names []string, minTTL time.Duration, asked map[string]uint64) error {
+func (r *Refresher) missing(names []string, minTTL time.Duration, asked map[string]bool) error {
 	if len(names) == 0 {
 		for name := range r.entries {
 			names = append(names, name)
@@ -153,8 +153,8 @@ func (r *Refresher) missing(names []string, minTTL time.Duration, asked map[stri
 		}
 		errs = append(errs, err)
 		if e := r.entries[name]; e != nil && !e.rec.AccessToken.IsEmpty() && !e.busy && e.failures == 0 && !e.dead &&
-			e.rec.ExpiresAt.Sub(r.now()) < minTTL && asked[name] <= e.rec.Generation {
-			asked[name] = e.rec.Generation + 1
+			e.rec.ExpiresAt.Sub(r.now()) < minTTL && (!asked[name] || e.rec.Lifetime() >= minTTL) {
+			asked[name] = true
 			r.set(&e.next, earliest(e.next.at, latest(r.now(), e.floor)))
 		}
 	}

@@ -346,7 +346,10 @@ func bubble(t *testing.T, f func(t *testing.T, g *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t)
-		defer func() { g.stop() }()
+		defer func() {
+			g.stop()
+			time.Sleep(time.Minute) // writes that the shutdown did not wait for end too
+		}()
 		f(t, g)
 	})
 }

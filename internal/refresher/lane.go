@@ -74,8 +74,8 @@ func (l *lane) admit(now time.Time) (bool, time.Time) {
 	l.grow(now)
 	for _, limiter := range []*rate.Limiter{l.limiter, l.pacer} {
 		if limiter != nil && limiter.TokensAt(now) < 1 {
-			short := 1 - limiter.TokensAt(now)
-			return false, now.Add(time.Duration(short / float64(limiter.Limit()) * float64(time.Second)))
+			short := (1 - limiter.TokensAt(now)) / float64(limiter.Limit())
+			return false, now.Add(max(time.Duration(short*float64(time.Second)), time.Millisecond))
 		}
 	}
 	for _, limiter := range []*rate.Limiter{l.limiter, l.pacer} {
