@@ -68,6 +68,7 @@ func (s *Store) transact(ops []*op, errs []error) error {
 		if err != nil {
 			return fmt.Errorf("beginning a transaction: %w", err)
 		}
+		s.touched(tx, len(ops))
 		records := tx.Bucket(recordsBucket)
 		records.FillPercent = fillPercent
 		for i, o := range ops {

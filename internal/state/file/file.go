@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -38,6 +39,8 @@ type Store struct {
 
 	mu sync.RWMutex // read-locked by whoever reads db, locked to replace it
 	db *bbolt.DB    // nil while the file cannot be read
+
+	touches atomic.Int64 // see touched
 
 	// The committer's own.
 	file    *os.File  // db's

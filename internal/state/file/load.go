@@ -63,6 +63,7 @@ func (u unreadable) Unwrap() error { return u.err }
 func (s *Store) read(name string) (value []byte, note string, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	err = s.view(func(tx *bbolt.Tx) error {
+		s.touched(tx, 1)
 		value = bytes.Clone(tx.Bucket(recordsBucket).Get([]byte(name)))
 		if value == nil {
 			note = lastQuarantine(tx, name)
