@@ -5,18 +5,28 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 )
 
 const fleetSize = 10_000
 
-// fleetText is a fleet of which each token has a grant, a schedule and a sink,
-// and, with own, a client of its own from a JSON file.
-func fleetText(own bool) string {
+// A fleet's tokens each have a grant, a schedule and a sink; where their clients
+// come from differs.
+const (
+	sharedClient = "one client"      // of the provider
+	jsonClients  = "clients in JSON" // all in one file
+	fileClients  = "secret files"    // a file each
+)
+
+func fleetText(kind string) string {
 	forEach, client := fmt.Sprintf("range(%d)", fleetSize), ""
-	if own {
+	switch kind {
+	case jsonClients:
 		forEach = `{ for t in jsondecode(file("fleet.json")) : t.name => t }`
 		client = "client_id = token.value.id\nclient_secret = token.value.secret\n"
+	case fileClients:
+		client = "client_id = \"client-${token.key}\"\nclient_secret = file(\"secrets/${token.key}\")\n"
 	}
 	return oneProvider + fmt.Sprintf(`
 dynamic "token" {
@@ -40,26 +50,30 @@ dynamic "token" {
 `, forEach, client)
 }
 
-func writeFleet(tb testing.TB, own bool) string {
+func writeFleet(tb testing.TB, kind string) string {
 	tb.Helper()
 	dir := tb.TempDir()
 	var tenants []map[string]string
 	for i := range fleetSize {
-		tenants = append(tenants, map[string]string{"name": fmt.Sprintf("t%05d", i), "id": fmt.Sprintf("client-%05d", i), "secret": fmt.Sprintf("secret-of-%05d", i)})
+		secret := fmt.Sprintf("secret-of-%05d", i)
+		tenants = append(tenants, map[string]string{"name": fmt.Sprintf("t%05d", i), "id": fmt.Sprintf("client-%05d", i), "secret": secret})
+		if kind == fileClients {
+			write(tb, filepath.Join(dir, "secrets", strconv.Itoa(i)), secret)
+		}
 	}
 	data, err := json.Marshal(tenants)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	write(tb, filepath.Join(dir, "fleet.json"), string(data))
-	write(tb, filepath.Join(dir, "tokend.hcl"), fleetText(own))
+	write(tb, filepath.Join(dir, "tokend.hcl"), fleetText(kind))
 	return filepath.Join(dir, "tokend.hcl")
 }
 
 func BenchmarkFleet(b *testing.B) {
-	for name, own := range map[string]bool{"range": false, "own-clients": true} {
-		b.Run(name, func(b *testing.B) {
-			path := writeFleet(b, own)
+	for _, kind := range []string{sharedClient, jsonClients, fileClients} {
+		b.Run(kind, func(b *testing.B) {
+			path := writeFleet(b, kind)
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, report := Load([]string{path}, Options{}); report.Err() != nil {
@@ -73,7 +87,7 @@ func BenchmarkFleet(b *testing.B) {
 // TestFleetStaysSmall: what a Config keeps of a token counts ten thousand times.
 func TestFleetStaysSmall(t *testing.T) {
 	const most = 700 // bytes per token
-	path := writeFleet(t, true)
+	path := writeFleet(t, jsonClients)
 	before := heap()
 	cfg, report := Load([]string{path}, Options{})
 	if err := report.Err(); err != nil || len(cfg.Tokens) != fleetSize {
