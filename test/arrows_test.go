@@ -24,7 +24,7 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"cmd/tokend": {
 			"internal/app", "internal/config", "internal/control", "internal/devserver",
-			"internal/devview", "internal/token",
+			"internal/devview", "internal/sinks", "internal/token",
 			"internal/state/file", // an exit code of its own for a state that another daemon holds
 		},
 		"internal/app":              {anything},
