@@ -104,8 +104,11 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	mustArgs(ts, neg, args, 2, "signal NAME COMMAND")
 	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	for _, cmd := range ts.BackgroundCmds() {
-		if cmd.ProcessState == nil && cmd.Args[1] == args[1] {
-			ts.Check(cmd.Process.Signal(signals[args[0]]))
+		if cmd.Args[1] != args[1] {
+			continue
+		}
+		if err := cmd.Process.Signal(signals[args[0]]); !errors.Is(err, os.ErrProcessDone) {
+			ts.Check(err)
 		}
 	}
 }
