@@ -16,6 +16,8 @@ var (
 	recordsBucket    = []byte("records")
 	quarantineBucket = []byte("quarantine")
 	formatBucket     = []byte("format")
+
+	bucketNames = [...][]byte{recordsBucket, quarantineBucket, formatBucket}
 )
 
 // run commits what is queued until the queue is closed and drained.

@@ -133,7 +133,11 @@ func TestFlippedBitAnywhere(t *testing.T) {
 		for i := range 80 { // the meta pages, and with them what decides which tree is the newest
 			offsets = append(offsets, i, 4096+i)
 		}
-		for range 150 {
+		root := int(sm.image().metas[0].root) * 4096
+		for i := range 160 { // the names of the buckets, and where they begin
+			offsets = append(offsets, root+i)
+		}
+		for range 80 {
 			offsets = append(offsets, random.IntN(sm.pages*4096))
 		}
 		for _, at := range offsets {

@@ -165,7 +165,7 @@ func (s *Store) swap(db *bbolt.DB, f *os.File) {
 // number of records, and what could not be read.
 func (s *Store) fill(db *bbolt.DB, old *image) (n int, lost, err error) {
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{recordsBucket, quarantineBucket, formatBucket} {
+		for _, name := range bucketNames {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}

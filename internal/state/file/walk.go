@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // walk visits every entry of every bucket below root. It goes on after a fault,
 // leaving out what is behind it, and returns the faults joined.
 func (m *image) walk(root uint64, v visit) error {
 	var faults faults
+	buckets := 0
 	m.walkPage(root, 0, bounds{}, &faults, func(e element) {
-		if e.flags != elementIsBucket || len(e.value) < bucketHeader {
-			faults.add(fmt.Errorf("%q is no bucket", e.key))
+		if e.flags != elementIsBucket || len(e.value) < bucketHeader || !isBucket(e.key) {
+			faults.add(fmt.Errorf("%q is no bucket of ours", e.key))
 			return
 		}
+		buckets++
 		name := string(e.key)
 		entry := func(e element) {
 			if e.flags != 0 {
@@ -29,7 +32,14 @@ func (m *image) walk(root uint64, v visit) error {
 		}
 		m.walkInline(e.value[bucketHeader:], &faults, entry)
 	})
+	if buckets != len(bucketNames) {
+		faults.add(fmt.Errorf("%d buckets instead of %d", buckets, len(bucketNames)))
+	}
 	return faults.err()
+}
+
+func isBucket(name []byte) bool {
+	return slices.ContainsFunc(bucketNames[:], func(b []byte) bool { return bytes.Equal(b, name) })
 }
 
 // walkInline visits a bucket so small that it lies within its parent's page.
