@@ -11,7 +11,8 @@ import (
 )
 
 // canary is what every input holds while Load is fuzzed. It makes no good name,
-// so that nothing has a reason to show it.
+// so that nothing has a reason to show it, and it stands in no seed, where it
+// could be a label. What literals show is TestMask's to say.
 const canary = "Zq9 CANARY 7Kd"
 
 // fuzzOptions are a world in which every file exists but those that are missing.
