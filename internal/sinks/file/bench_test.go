@@ -14,13 +14,10 @@ import (
 	"github.com/tokend-project/tokend/internal/sinks/sinktest"
 )
 
-const (
-	benchFiles   = 10_000
-	benchWriters = 16
-)
+const benchFiles = 10_000
 
-// BenchmarkColdStart fills 10,000 files of one directory with 16 writers, on the
-// file system of TMPDIR and on tmpfs where there is one. "loop" is what one would
+// BenchmarkColdStart fills 10,000 files of one directory with 16 writers and with
+// 64, on the file system of TMPDIR and on tmpfs where there is one. "loop" is what one would
 // write without thinking of the others: a temporary file, its sync, the rename,
 // the directory's sync.
 func BenchmarkColdStart(b *testing.B) {
@@ -28,16 +25,21 @@ func BenchmarkColdStart(b *testing.B) {
 		if _, err := os.Stat(place); err != nil {
 			continue
 		}
-		b.Run("loop"+place, func(b *testing.B) { fill(b, place, loop) })
-		b.Run("sink"+place, func(b *testing.B) { fill(b, place, unwatched) })
-		b.Run("watched"+place, func(b *testing.B) { fill(b, place, watchedSink) })
+		for _, writers := range []int{16, 64} {
+			for _, way := range []struct {
+				name string
+				make writer
+			}{{"loop", loop}, {"sink", unwatched}, {"watched", watchedSink}} {
+				b.Run(fmt.Sprintf("%s/%d%s", way.name, writers, place), func(b *testing.B) { fill(b, place, writers, way.make) })
+			}
+		}
 	}
 }
 
 // writer makes the function that writes file number n of a directory.
 type writer func(b *testing.B, dir string) func(n int)
 
-func fill(b *testing.B, place string, make writer) {
+func fill(b *testing.B, place string, writers int, make writer) {
 	// Removed at the end: ext4 without a journal avoids inodes that were freed a
 	// moment ago, and looks for others one by one.
 	var remove []string
@@ -53,7 +55,7 @@ func fill(b *testing.B, place string, make writer) {
 		write := make(b, dir)
 		before := cpu(b)
 		b.StartTimer()
-		each(write)
+		each(writers, write)
 		b.StopTimer()
 		b.ReportMetric(float64((cpu(b)-before).Microseconds())/benchFiles, "cpu-µs/file")
 		remove = append(remove, dir)
@@ -62,11 +64,11 @@ func fill(b *testing.B, place string, make writer) {
 	b.ReportMetric(benchFiles*float64(b.N)/b.Elapsed().Seconds(), "files/s")
 }
 
-func each(write func(n int)) {
+func each(writers int, write func(n int)) {
 	var wg sync.WaitGroup
-	for first := range benchWriters {
+	for first := range writers {
 		wg.Go(func() {
-			for n := first; n < benchFiles; n += benchWriters {
+			for n := first; n < benchFiles; n += writers {
 				write(n)
 			}
 		})

@@ -187,8 +187,11 @@ func (d *dir) identify(name string) (identity, error) {
 
 // sync makes the renames that happened before it durable.
 func (d *dir) sync() error {
-	if d.disk.memory {
+	switch {
+	case d.disk.memory:
 		return fsync(d.fd) // free, while waiting for others is not
+	case d.disk.together():
+		return d.disk.sync(d.fd)
 	}
 	return d.group.do(func(int) error { return fsync(d.fd) })
 }

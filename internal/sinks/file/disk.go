@@ -13,14 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// When many files of one file system are to be synced at once, one syncfs costs a
-// fraction of what as many fsyncs do. But syncfs waits for everybody's data, not
-// only ours, and a token must not wait for somebody's backup. So it is used for
-// two files or more, on file systems where it is known to be as durable as fsync,
-// while little is waiting to be written in the whole system; and not for a while
-// after it was slow.
+// When many files of one file system are due at once, one syncfs costs a fraction
+// of what as many fsyncs do, and it serves at once those who wait for the content
+// of a file and those who wait for a rename. But syncfs waits for everybody's
+// data, not only ours, and a token must not wait for somebody's backup. So it is
+// used for two callers or more, on file systems where it is known to be as durable
+// as fsync, while little is waiting to be written in the whole system; and not for
+// a while after it was slow.
 const (
-	maxDirty = 32 << 20               // bytes that wait to be written, of anybody
+	maxDirty = 64 << 20               // bytes that wait to be written, of anybody
 	slow     = 100 * time.Millisecond // a syncfs that takes longer was not worth it
 	parted   = 10 * time.Second       // without syncfs after a slow or failed one
 	crowded  = time.Second            // and after finding too much that waits
@@ -69,11 +70,16 @@ func newDisk(fd int) *disk {
 	return k
 }
 
-// sync makes the content of an open file durable. An error is the file's own, and
-// the file must then not be used any more: a second fsync may report a success
-// that was none.
+// together reports whether callers are to share a syncfs now.
+func (k *disk) together() bool {
+	return k.shares && time.Now().UnixNano() >= k.apart.Load()
+}
+
+// sync makes the content of an open file or directory durable. An error is the
+// file's own, and the file must then not be used any more: a second fsync may
+// report a success that was none.
 func (k *disk) sync(fd int) error {
-	if !k.shares || time.Now().UnixNano() < k.apart.Load() {
+	if !k.together() {
 		return fsync(fd)
 	}
 	alone, own := false, error(nil)
