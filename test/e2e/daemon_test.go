@@ -152,6 +152,20 @@ func (d *daemon) untilGeneration(t *testing.T, within time.Duration, name string
 		func(s token.Status) bool { return s.Generation >= generation })
 }
 
+// lostAnswers is how many attempts for a token ended with nobody knowing what
+// the server had done: on a starved machine one may time out. Each is a reason
+// for one login, and there is no other.
+func (d *daemon) lostAnswers(name string) uint64 {
+	var n uint64
+	for line := range bytes.Lines(d.log.bytes()) {
+		var record struct{ Token, Class string }
+		if json.Unmarshal(line, &record) == nil && record.Token == name && record.Class == token.Ambiguous.String() {
+			n++
+		}
+	}
+	return n
+}
+
 // stop ends the daemon as an init system does.
 func (d *daemon) stop(t *testing.T) {
 	t.Helper()

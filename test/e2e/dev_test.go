@@ -62,7 +62,7 @@ func TestThreeAPIsStayFresh(t *testing.T) {
 		t.Errorf("greymatter: %d refreshes, %d logins", c.Refreshes, c.Logins)
 	}
 	for _, name := range []string{"musement-user", "rator-customer", "rator-operator"} {
-		if s := d.status(t).of(name); s.Logins != 1 || s.Refreshes < 3 {
+		if s := d.status(t).of(name); s.Logins > 1+d.lostAnswers(name) || s.Refreshes == 0 {
 			t.Errorf("%s: %d logins, %d refreshes", name, s.Logins, s.Refreshes)
 		}
 	}
@@ -176,8 +176,8 @@ func TestThreeAPIsRevokedRefreshTokensAreNoticedByNobody(t *testing.T) {
 	d.untilAll(t, 30*time.Second, 3)
 	verdicts(t, d, judges)
 	for _, name := range []string{"musement-user", "rator-customer", "rator-operator"} {
-		if s := d.status(t).of(name); s.Logins != 2 {
-			t.Errorf("%s: %d logins, one more is enough", name, s.Logins)
+		if s := d.status(t).of(name); s.Logins < 2 || s.Logins > 2+d.lostAnswers(name) {
+			t.Errorf("%s: %d logins, one more than at the start is enough", name, s.Logins)
 		}
 	}
 	d.stop(t)

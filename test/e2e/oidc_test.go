@@ -63,8 +63,8 @@ func TestOIDCProviderPasswordRotatesUnderReuseDetection(t *testing.T) {
 	s := d.untilGeneration(t, 15*oidcLifetime, "ann", 12)
 	v := j.rest(t)
 	v.neverDead(t)
-	if n := o.count("granted", "", "password"); n != 1 || s.Logins != 1 {
-		t.Errorf("%d logins at the server, %d by the status; one is enough", n, s.Logins)
+	if lost := d.lostAnswers("ann"); s.Logins > 1+lost || o.count("granted", "", "password") > 1+int(lost) {
+		t.Errorf("%d logins by the status, %d lost answers, at the server: %+v", s.Logins, lost, o.events())
 	}
 	if o.count("revoked", "", "")+o.count("refused", "", "") != 0 {
 		t.Errorf("the server refused or revoked: %+v", o.events())
@@ -81,11 +81,11 @@ func TestOIDCProviderRevokedRefreshTokenLogsInAtOnce(t *testing.T) {
 	j := watch(t, "oidc-provider, refresh tokens revoked", d.file("ann"), o, tenth)
 	generation := d.untilGeneration(t, 20*time.Second, "ann", 2).Generation
 	o.dropRefreshTokens(t)
-	d.until(t, 2*oidcLifetime, "ann", "has logged in anew", func(s token.Status) bool { return s.Logins == 2 })
+	d.until(t, 2*oidcLifetime, "ann", "has logged in anew", func(s token.Status) bool { return s.Logins >= 2 })
 	s := d.untilGeneration(t, 4*oidcLifetime, "ann", generation+3)
 	j.rest(t).neverDead(t) // the access token outlived its refresh token
-	if s.Logins != 2 || o.count("refused", "", "refresh_token") != 1 {
-		t.Errorf("%d logins, %d refusals: one refusal, one login", s.Logins, o.count("refused", "", "refresh_token"))
+	if lost := d.lostAnswers("ann"); s.Logins > 2+lost || o.count("refused", "", "refresh_token") != 1 {
+		t.Errorf("%d logins, %d lost answers, at the server: %+v", s.Logins, lost, o.events())
 	}
 	d.stop(t)
 }
@@ -122,8 +122,8 @@ func TestOIDCProviderOutageAndRestart(t *testing.T) {
 	s := d.untilGeneration(t, 30*time.Second, "ann", generation+3)
 	ann.rest(t).neverDead(t)
 	app.rest(t).neverDead(t)
-	if s.Logins != 1 || o.count("revoked", "", "") != 0 {
-		t.Errorf("%d logins: an outage must not cost the family", s.Logins)
+	if lost := d.lostAnswers("ann"); s.Logins > 1+lost || o.count("revoked", "", "") != 0 {
+		t.Errorf("%d logins, %d lost answers: an outage must not cost the family", s.Logins, lost)
 	}
 	d.stop(t)
 }
@@ -139,8 +139,8 @@ func TestOIDCProviderThatForgotEverythingIsLoggedInToAnew(t *testing.T) {
 	o.serve(t)
 	d.untilGeneration(t, 4*oidcLifetime, "ann", generation+2)
 	await(t, 5*time.Second, "the file holds a live token", func() bool { return live(t, o, d.content("ann")) })
-	if n := o.count("granted", "", "password"); n != 1 {
-		t.Errorf("%d logins after the loss, one is enough", n)
+	if n, lost := o.count("granted", "", "password"), d.lostAnswers("ann"); n > 1+int(lost) {
+		t.Errorf("%d logins after the loss, %d lost answers", n, lost)
 	}
 	d.stop(t)
 }
