@@ -55,6 +55,7 @@ type App struct {
 	mu        sync.Mutex
 	providers map[string]*provider
 	watch     []string
+	loadBegan time.Time // of the last load, whether or not it was good
 	loadedAt  time.Time
 	problem   *token.Problem // why the newest configuration does not run
 	warnings  int
@@ -64,11 +65,12 @@ type App struct {
 // no token request and writes no sink. A configuration that cannot be used is a
 // [*config.Error]; a state that another daemon owns wraps [statefile.ErrLocked].
 func New(ctx context.Context, o Options) (*App, error) {
+	began := time.Now()
 	cfg, report := config.Load(o.ConfigPaths, config.Options{})
 	if err := report.Err(); err != nil {
 		return nil, err
 	}
-	a := &App{options: o, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{},
+	a := &App{options: o, loadBegan: began, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{},
 		control: cfg.Control, http: cfg.HTTP, reloaded: make(chan struct{}, 1)}
 	_, _ = rand.Read(a.salt) // never fails: it ends the process instead
 	a.logger = o.Logger

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -25,6 +26,8 @@ const (
 	// lookAgain finds what no event tells of: a network file system, a
 	// directory that did not exist when it was to be watched.
 	lookAgain = 30 * time.Second
+	// clockTick is how far a file's times may lag behind the clock.
+	clockTick = 20 * time.Millisecond
 )
 
 // follow reloads when a file changes that the configuration was made of. It
@@ -38,14 +41,12 @@ func (a *App) follow(ctx context.Context) error {
 	}
 	defer func() { _ = w.Close() }()
 	f := follower{app: a, watcher: w, watched: map[string]bool{}}
-	f.aim()
-	f.digest = f.sum()
 	return f.run(ctx)
 }
 
 func (a *App) poll(ctx context.Context) error {
 	f := follower{app: a}
-	f.digest = f.sum()
+	f.take()
 	for {
 		select {
 		case <-ctx.Done():
@@ -82,15 +83,19 @@ func (f *follower) run(ctx context.Context) error {
 	defer again.Stop()
 	var due <-chan time.Time
 	var first time.Time
+	f.aim()
+	if f.take() {
+		due = time.After(quiet)
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-f.app.reloaded:
 			f.aim()
-			f.digest = f.sum()
-			// What changed while the load was reading is looked at again.
-			due = time.After(quiet)
+			if f.take() {
+				due = time.After(quiet)
+			}
 		case _, ok := <-f.watcher.Events:
 			if !ok {
 				return nil
@@ -109,6 +114,24 @@ func (f *follower) run(ctx context.Context) error {
 			f.look(ctx)
 		}
 	}
+}
+
+// take remembers what the configuration that was just loaded was made of, and
+// reports whether something of it was changed since the load began, so that it
+// must be loaded again whatever its digest is.
+func (f *follower) take() (again bool) {
+	f.digest = f.sum()
+	f.app.mu.Lock()
+	began := f.app.loadBegan.Add(-clockTick)
+	f.app.mu.Unlock()
+	for _, path := range f.app.watching() {
+		var st unix.Stat_t
+		if unix.Stat(path, &st) == nil && time.Unix(st.Ctim.Unix()).After(began) {
+			f.digest = [sha256.Size]byte{}
+			return true
+		}
+	}
+	return false
 }
 
 // look reloads if what the configuration is made of has changed.

@@ -18,6 +18,9 @@ func (a *App) Reload(ctx context.Context) error {
 	a.reload.Lock()
 	defer a.reload.Unlock()
 	began := time.Now()
+	a.mu.Lock()
+	a.loadBegan = began
+	a.mu.Unlock()
 	cfg, report := config.Load(a.options.ConfigPaths, config.Options{})
 	err := report.Err()
 	if err == nil {
