@@ -60,7 +60,7 @@ func newDisk(fd int) *disk {
 	k := &disk{}
 	var st unix.Statfs_t
 	if unix.Fstatfs(fd, &st) == nil {
-		switch int64(st.Type) {
+		switch int64(st.Type) { //nolint:unconvert // it has 32 bits on some machines
 		case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC:
 			k.shares = true
 		case unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"io"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,7 @@ import (
 // even where Go asks for restarts.
 func retry(f func() error) error {
 	for {
-		if err := f(); err != unix.EINTR {
+		if err := f(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

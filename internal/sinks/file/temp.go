@@ -30,7 +30,7 @@ func (d *dir) createTemp() (fd int, name string, err error) {
 	for range 100 {
 		name = tempName(rand.Uint64())
 		fd, err = openAt(d.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, uint32(tempMode))
-		if err == unix.EEXIST {
+		if errors.Is(err, unix.EEXIST) {
 			continue
 		}
 		if err != nil {
