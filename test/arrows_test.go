@@ -48,7 +48,9 @@ func arrows() map[string][]string {
 		"internal/state/statetest":  {"internal/state", "internal/token"},
 		"internal/token":            {},
 		"test":                      {},
+		"test/docs":                 {},
 		"test/e2e":                  {},
+		"test/faults":               {},
 	}
 }
 
