@@ -43,11 +43,15 @@ vet:
 	go -C test/bench vet ./...
 
 .PHONY: test
-test: test-unit fuzz-short test-bench test-e2e ## everything: unit tests with -race, a short fuzz, end-to-end tests
+test: test-unit test-faults fuzz-short test-bench test-e2e ## everything: unit tests with -race, a short fuzz, end-to-end tests
 
 .PHONY: test-unit
 test-unit: need-cc ## unit tests, with the race detector
-	go test -race $$(go list ./... | grep -v '/test/e2e$$')
+	go test -race $$(go list ./... | grep -v '/test/.')
+
+.PHONY: test-faults
+test-faults: need-cc ## what the daemon does about faults of the world, with the race detector
+	go test -race -timeout=20m ./test/faults
 
 .PHONY: test-bench
 test-bench: ## the benchmark's own tests
