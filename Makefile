@@ -47,7 +47,7 @@ test: test-unit test-faults fuzz-short test-bench test-e2e ## everything: unit t
 
 .PHONY: test-unit
 test-unit: need-cc ## unit tests, with the race detector
-	go test -race $$(go list ./... | grep -v '/test/.')
+	go test -race $$(go list ./... | grep -vE '/test/(e2e|faults)$$')
 
 .PHONY: test-faults
 test-faults: need-cc ## what the daemon does about faults of the world, with the race detector
