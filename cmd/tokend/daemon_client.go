@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokend-project/tokend/internal/app"
 	"github.com/tokend-project/tokend/internal/config"
 	"github.com/tokend-project/tokend/internal/control"
 )
@@ -53,7 +54,7 @@ func (f *daemonFlags) path() (string, error) {
 	case f.socket != "":
 		return f.socket, nil
 	case len(f.config) > 0:
-		cfg, report := config.Load(f.config, config.Options{})
+		cfg, report := config.Load(f.config, config.Options{CheckTemplate: app.CheckTemplate})
 		if err := report.Err(); err != nil {
 			return "", err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokend-project/tokend/internal/app"
 	"github.com/tokend-project/tokend/internal/config"
 )
 
@@ -23,7 +24,7 @@ with 3 when the configuration is invalid.`,
 			if err := checkOutput(cmd, output); err != nil {
 				return err
 			}
-			cfg, report := config.Load(pathsOr(paths), config.Options{})
+			cfg, report := config.Load(pathsOr(paths), config.Options{CheckTemplate: app.CheckTemplate})
 			if output == outputJSON {
 				return validateJSON(cmd.OutOrStdout(), report)
 			}

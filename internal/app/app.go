@@ -66,7 +66,7 @@ type App struct {
 // [*config.Error]; a state that another daemon owns wraps [statefile.ErrLocked].
 func New(ctx context.Context, o Options) (*App, error) {
 	began := time.Now()
-	cfg, report := config.Load(o.ConfigPaths, config.Options{})
+	cfg, report := load(o.ConfigPaths)
 	if err := report.Err(); err != nil {
 		return nil, err
 	}

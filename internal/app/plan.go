@@ -40,7 +40,7 @@ type PlanOptions struct {
 // daemon that runs, or, where none does, what a start would do. It changes
 // nothing. A configuration that cannot be used is a [*config.Error].
 func Plan(ctx context.Context, o PlanOptions) (*control.Plan, error) {
-	cfg, report := config.Load(o.ConfigPaths, config.Options{})
+	cfg, report := load(o.ConfigPaths)
 	if err := report.Err(); err != nil {
 		return nil, err
 	}

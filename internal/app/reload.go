@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/config"
@@ -21,7 +22,7 @@ func (a *App) Reload(ctx context.Context) error {
 	a.mu.Lock()
 	a.loadBegan = began
 	a.mu.Unlock()
-	cfg, report := config.Load(a.options.ConfigPaths, config.Options{})
+	cfg, report := load(a.options.ConfigPaths)
 	err := report.Err()
 	if err == nil {
 		a.warn(report)
@@ -60,6 +61,8 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, report *config.Repo
 		}
 	}
 	a.rewatch()
+	// Reading a fleet's configuration takes a multiple of what is kept of it.
+	go debug.FreeOSMemory()
 	return nil
 }
 

@@ -42,6 +42,17 @@ func (d *destinations) file(f *config.FileSink, pr *printer) (refresher.SinkSpec
 	return refresher.SinkSpec{Kind: "file", Target: f.Path, Sink: s, Remove: f.OnRemove == "delete", Fingerprint: pr.sum()}, nil
 }
 
+// load reads the configuration, templates included.
+func load(paths []string) (*config.Config, *config.Report) {
+	return config.Load(paths, config.Options{CheckTemplate: CheckTemplate})
+}
+
+// CheckTemplate reports what is wrong with a sink's template.
+func CheckTemplate(text string) error {
+	_, err := sinks.NewTemplate(text)
+	return err
+}
+
 func fileFormat(f *config.FileSink) (sinks.Format, error) {
 	if f.Template != "" {
 		return sinks.NewTemplate(f.Template)

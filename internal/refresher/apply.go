@@ -122,6 +122,10 @@ func sameButSinks(a, b *Spec) bool {
 }
 
 func (r *Refresher) planProbe(e *entry) {
+	e.equip()
+	if e.probe == nil {
+		return
+	}
 	e.probe.problem = nil
 	if e.spec.Probe == nil {
 		r.alarms.clear(&e.probe.alarm)
@@ -234,8 +238,12 @@ func (r *Refresher) dismiss(d *delivery, remove bool) {
 // retire ends a token, at once or when the attempt on the road is done.
 func (r *Refresher) retire(e *entry) {
 	e.retired = true
-	for _, a := range []*alarm{&e.next, &e.probe.alarm, &e.hook.retry} {
-		r.alarms.clear(a)
+	r.alarms.clear(&e.next)
+	if e.probe != nil {
+		r.alarms.clear(&e.probe.alarm)
+	}
+	if e.hook != nil {
+		r.alarms.clear(&e.hook.retry)
 	}
 	if e.place != 0 {
 		e.lane(r).drop(e)
@@ -252,7 +260,9 @@ func (r *Refresher) settle(e *entry) {
 	if r.entries[e.spec.Name] == e {
 		delete(r.entries, e.spec.Name)
 	}
-	r.alarms.clear(&e.save.alarm)
+	if e.save != nil {
+		r.alarms.clear(&e.save.alarm)
+	}
 	forget := false
 	for _, d := range e.deliveries {
 		forget = forget || d.spec.Remove

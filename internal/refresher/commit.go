@@ -18,8 +18,9 @@ func (r *Refresher) commit(e *entry, t *try) {
 
 	r.mu.Lock()
 	now := r.settleClock(t)
+	notified := e.notified()
 	e.rec = t.rec
-	e.rec.Notified = max(e.rec.Notified, e.hook.ran)
+	e.rec.Notified = max(e.rec.Notified, notified)
 	e.failures, e.problem, e.fruitful = 0, nil, now
 	e.replayable, e.lateReplay, e.dead = false, false, false
 	e.stale = arrivedStale(e.stale, t)
@@ -91,8 +92,7 @@ func (r *Refresher) persist(e *entry, t *try) {
 	r.mu.Lock()
 	e.unsaved = err != nil
 	if err != nil && !errors.Is(err, token.ErrFenced) {
-		e.save.failures = 1
-		r.set(&e.save.alarm, r.now().Add(retryFirst))
+		r.planSave(e, 1)
 	}
 	r.mu.Unlock()
 	if err != nil {
@@ -128,6 +128,16 @@ type saver struct {
 	failures int
 }
 
+// planSave plans the attempt after so many failures in a row.
+func (r *Refresher) planSave(e *entry, failures int) {
+	if e.save == nil {
+		e.save = &saver{entry: e}
+		e.save.alarm.wakes = e.save
+	}
+	e.save.failures = failures
+	r.set(&e.save.alarm, r.now().Add(doubled(retryFirst, retryLast, failures-1)))
+}
+
 func (s *saver) wake(r *Refresher, _ time.Time) {
 	if s.entry.unsaved && !s.entry.busy && !r.draining {
 		r.jobs.Go(func() { r.saveAgain(s.entry) })
@@ -150,7 +160,10 @@ func (r *Refresher) saveAgain(e *entry) {
 	}
 	e.unsaved = err != nil
 	if err != nil {
-		e.save.failures++
-		r.set(&e.save.alarm, r.now().Add(doubled(retryFirst, retryLast, e.save.failures)))
+		failures := 1
+		if e.save != nil {
+			failures += e.save.failures
+		}
+		r.planSave(e, failures)
 	}
 }

@@ -169,7 +169,9 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 		}
 		d.holds(t, now)
 		d.written = now
-		e.hook.wanted = e.hook.wanted || !o.repair
+		if e.hook != nil && !o.repair {
+			e.hook.wanted = true
+		}
 	}
 	switch {
 	case d.gone:
@@ -233,8 +235,8 @@ func (r *Refresher) settled(e *entry) {
 	if holders == 0 && len(e.deliveries) > 0 {
 		return
 	}
-	if e.hook.wanted || e.rec.Notified < e.rec.Generation && e.hook.ran < e.rec.Generation {
+	if e.hook.wanted || e.notified() < e.rec.Generation {
 		e.hook.wanted = false
-		r.notify(&e.hook)
+		r.notify(e.hook)
 	}
 }

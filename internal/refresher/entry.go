@@ -16,10 +16,10 @@ type entry struct {
 	place     int   // in the lane's queue, from 1; 0 when not waiting there
 	busy      bool
 	retired   bool
-	wantLogin bool // log in anew, even if a refresh token is held
-	urgent    bool // an operator's request: the floor does not apply
-	unsaved   bool // rec is newer than what the store holds
-	save      saver
+	wantLogin bool   // log in anew, even if a refresh token is held
+	urgent    bool   // an operator's request: the floor does not apply
+	unsaved   bool   // rec is newer than what the store holds
+	save      *saver // nil until it was needed
 
 	planned  time.Time // the instant the current or last attempt was due
 	floor    time.Time // no request before: hot-loop immunity
@@ -39,18 +39,37 @@ type entry struct {
 	logins    uint64
 
 	deliveries []*delivery
-	hook       hookRun
-	probe      probing
+	hook       *hookRun // nil until it was needed
+	probe      *probing // nil until it was needed
 	waiters    []chan<- error
 }
 
 func newEntry(s *Spec) *entry {
 	e := &entry{spec: s}
 	e.next.wakes = e
-	e.save.entry, e.save.alarm.wakes = e, &e.save
-	e.hook.entry, e.hook.retry.wakes = e, &e.hook
-	e.probe.entry, e.probe.alarm.wakes = e, &e.probe
+	e.equip()
 	return e
+}
+
+// equip makes what the token's Spec needs beside the token itself. Most tokens
+// of a fleet need none of it.
+func (e *entry) equip() {
+	if e.spec.Hook != nil && e.hook == nil {
+		e.hook = &hookRun{entry: e}
+		e.hook.retry.wakes = e.hook
+	}
+	if e.spec.Probe != nil && e.probe == nil {
+		e.probe = &probing{entry: e}
+		e.probe.alarm.wakes = e.probe
+	}
+}
+
+// notified is the last generation that the hook has run for.
+func (e *entry) notified() uint64 {
+	if e.hook == nil {
+		return e.rec.Notified
+	}
+	return max(e.rec.Notified, e.hook.ran)
 }
 
 func (e *entry) lane(r *Refresher) *lane { return r.lanes[e.spec.Provider] }

@@ -15,8 +15,9 @@ func (r *Refresher) fail(e *entry, t *try) {
 	r.mu.Lock()
 	now := r.settleClock(t)
 	generation := e.rec.Generation
+	notified := e.notified()
 	e.rec = t.rec
-	e.rec.Notified = max(e.rec.Notified, e.hook.ran)
+	e.rec.Notified = max(e.rec.Notified, notified)
 	e.failures++
 	e.problem = problemOf(t.err, now)
 	throttled := r.tell(t.lane, f, now)
@@ -130,8 +131,8 @@ func (r *Refresher) release(e *entry, t *try, at time.Time) {
 	if e.spec != t.spec {
 		at = r.respec(e, t.spec, at)
 	}
-	if e.unsaved {
-		r.set(&e.save.alarm, r.now().Add(retryFirst))
+	if e.unsaved { // its alarm may have gone off meanwhile
+		r.planSave(e, 1)
 	}
 	if e.retired {
 		r.settle(e)

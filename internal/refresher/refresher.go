@@ -10,6 +10,10 @@ const (
 	// maxNap bounds a sleep: timers stand still while a machine is suspended,
 	// and do not follow a clock that is stepped.
 	maxNap = 30 * time.Second
+	// together is how much earlier than planned a refresh may start to go along
+	// with one that is due: what is answered together is committed and synced
+	// together, which costs a fraction of doing it one by one.
+	together = 50 * time.Millisecond
 	// stepTolerance is how far wall clock and monotonic clock may drift apart
 	// within a nap before it counts as a step.
 	stepTolerance = 2 * time.Second
@@ -127,6 +131,11 @@ func (r *Refresher) round() time.Duration {
 	for a := r.alarms.due(now); a != nil; a = r.alarms.due(now) {
 		a.wakes.wake(r, now)
 	}
+	if len(r.touched) > 0 {
+		for e := r.company(now); e != nil; e = r.company(now) {
+			e.wake(r, now)
+		}
+	}
 	for l := range r.touched {
 		delete(r.touched, l)
 		r.admit(l, now)
@@ -136,6 +145,21 @@ func (r *Refresher) round() time.Duration {
 		nap = min(nap, max(0, first.Sub(now)))
 	}
 	return nap
+}
+
+// company takes a token whose regular refresh is due soon enough to go along
+// with those that are due now.
+func (r *Refresher) company(now time.Time) *entry {
+	if len(r.alarms) == 0 || r.alarms[0].at.After(now.Add(together)) {
+		return nil
+	}
+	e, ok := r.alarms[0].wakes.(*entry)
+	if !ok || e.failures > 0 || e.floor.After(now) {
+		return nil
+	}
+	e.planned = e.next.at
+	r.alarms.due(e.next.at)
+	return e
 }
 
 // notice compares the wall clock with the monotonic one. Time does not run

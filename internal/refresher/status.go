@@ -41,7 +41,7 @@ func (e *entry) status(now time.Time) token.Status {
 		s.Sinks = append(s.Sinks, d.status())
 	}
 	if e.spec.Hook != nil {
-		s.Hook = &token.HookStatus{Generation: max(e.hook.ran, e.rec.Notified), RanAt: e.hook.at, LastError: e.hook.problem}
+		s.Hook = &token.HookStatus{Generation: e.notified(), RanAt: e.hook.at, LastError: e.hook.problem}
 	}
 	if e.spec.Probe != nil {
 		s.Probe = &token.ProbeStatus{At: e.probe.at, OK: e.probe.ok, LastError: e.probe.problem}
