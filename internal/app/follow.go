@@ -81,11 +81,10 @@ type follower struct {
 func (f *follower) run(ctx context.Context) error {
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
-	var due <-chan time.Time
-	var first time.Time
+	var d debounce
 	f.aim()
 	if f.take() {
-		due = time.After(quiet)
+		d.touch()
 	}
 	for {
 		select {
@@ -94,26 +93,37 @@ func (f *follower) run(ctx context.Context) error {
 		case <-f.app.reloaded:
 			f.aim()
 			if f.take() {
-				due = time.After(quiet)
+				d.touch()
 			}
 		case _, ok := <-f.watcher.Events:
 			if !ok {
 				return nil
 			}
-			if due == nil {
-				first = time.Now()
-			}
-			due = time.After(max(0, min(quiet, patience-time.Since(first))))
+			d.touch()
 		case <-f.watcher.Errors: // events were lost
-			due = time.After(quiet)
-		case <-due:
-			due = nil
+			d.touch()
+		case <-d.due:
+			d.due = nil
 			f.look(ctx)
 		case <-again.C:
 			f.aim()
 			f.look(ctx)
 		}
 	}
+}
+
+// debounce is due when it has not been touched for a while, or, in a steady
+// stream of touches, when the first of them has waited long enough.
+type debounce struct {
+	due   <-chan time.Time // nil when nothing was touched
+	first time.Time
+}
+
+func (d *debounce) touch() {
+	if d.due == nil {
+		d.first = time.Now()
+	}
+	d.due = time.After(max(0, min(quiet, patience-time.Since(d.first))))
 }
 
 // take remembers what the configuration that was just loaded was made of, and

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io/fs"
@@ -145,6 +146,12 @@ func (d *decoder) parse(path string) (source, bool) {
 	data, _, err := readFile(path)
 	if err != nil {
 		d.problem("Cannot read configuration", fmt.Sprintf("%s: %v.", path, err))
+		return source{}, false
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		// What a program leaves that truncates before it writes, or dies between
+		// the two. A daemon that took it for an answer would drop every token.
+		d.problem("Empty configuration", fmt.Sprintf("%s holds nothing. If that is meant, write a comment into it.", path))
 		return source{}, false
 	}
 	return d.parseBytes(data, path, filepath.Dir(abs))

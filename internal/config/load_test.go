@@ -38,8 +38,8 @@ provider "p" {
 }
 `
 
-func TestDefaultsOfAnEmptyFile(t *testing.T) {
-	cfg, report := loadText(t, "", Options{Env: noEnv})
+func TestDefaultsOfAFileWithoutBlocks(t *testing.T) {
+	cfg, report := loadText(t, "# nothing\n", Options{Env: noEnv})
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestDefaultsOfAnEmptyFile(t *testing.T) {
 
 func TestDirectoriesOfSystemd(t *testing.T) {
 	env := map[string]string{"STATE_DIRECTORY": "/var/lib/a:/var/lib/b", "RUNTIME_DIRECTORY": "/run/a:/run/b"}
-	cfg, report := loadText(t, "", Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
+	cfg, report := loadText(t, "# nothing\n", Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +88,10 @@ func TestFilesAndDirectoriesAreMergedInOrder(t *testing.T) {
 }
 
 func TestMissingEmptyAndUnreadableSources(t *testing.T) {
-	dir := t.TempDir()
+	dir, empty := t.TempDir(), filepath.Join(t.TempDir(), "empty.hcl")
+	write(t, empty, " \n\n")
 	for name, paths := range map[string][]string{
+		"empty file":      {empty},
 		"no path":         nil,
 		"missing":         {filepath.Join(dir, "nothing.hcl")},
 		"empty directory": {dir},
