@@ -68,7 +68,7 @@ func TestAThousandEditsInTenSecondsAreFewReloadsAndTheLastOneWins(t *testing.T) 
 	d.await(t, "the last edit is in effect", func() bool { return d.read(last) != "" })
 	// One for every two seconds of a steady stream, one for its end, and some
 	// for a machine so busy that the stream has gaps.
-	if n := d.log.count("reloaded", ""); n < 2 || n > 12 {
+	if n := d.log.count("reloaded", ""); n < 2 || n > 9 {
 		t.Errorf("%d reloads of %d edits in ten seconds", n, edits)
 	}
 	if n := s.count(""); n != 1 {
@@ -83,7 +83,7 @@ func TestUnusableConfigurationKeepsTheLastGoodOne(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, d *daemon, good string){
 		"deleted":      func(t *testing.T, d *daemon, _ string) { remove(t, d.path("tokend.hcl")) },
 		"empty":        func(t *testing.T, d *daemon, _ string) { d.write(t, "tokend.hcl", "") },
-		"only blanks":  func(t *testing.T, d *daemon, _ string) { d.write(t, "tokend.hcl", "\n\n# nothing\n") },
+		"only blanks":  func(t *testing.T, d *daemon, _ string) { d.write(t, "tokend.hcl", "\n\n  \n") },
 		"half written": func(t *testing.T, d *daemon, good string) { d.write(t, "tokend.hcl", good[:len(good)-30]) },
 		"syntax error": func(t *testing.T, d *daemon, good string) { d.write(t, "tokend.hcl", good+"token {{{") },
 		"a directory": func(t *testing.T, d *daemon, _ string) {

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -96,9 +97,9 @@ func (s *server) decide(r request) (int, map[string]any) {
 		delete(s.live, r.refresh)
 	}
 	s.issued++
-	next := fmt.Sprintf("rt-%s-%d", r.user, s.issued)
+	next := "rt-" + rand.Text()
 	s.live[next] = r.user
-	return http.StatusOK, map[string]any{"access_token": fmt.Sprintf("at-%s-%d", r.user, s.issued), "refresh_token": next,
+	return http.StatusOK, map[string]any{"access_token": "at-" + rand.Text(), "refresh_token": next,
 		"token_type": "Bearer", "expires_in": s.lifetime}
 }
 
