@@ -167,7 +167,7 @@ type command struct{ *hook.Command }
 
 // Run implements refresher.Hook.
 func (c command) Run(ctx context.Context, u refresher.Update) error {
-	return c.Command.Run(ctx, hook.Update{Token: u.Token, SinkPaths: u.Targets, ExpiresAt: u.ExpiresAt, Generation: u.Generation})
+	return c.Command.Run(ctx, hook.Update{Token: u.Token, SinkPaths: u.Targets, ExpiresAt: u.ExpiresAt, Generation: u.Generation, Conceal: u.Conceal})
 }
 
 // resource lets the refresher ask a probe.

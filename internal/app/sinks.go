@@ -25,8 +25,10 @@ func (d *destinations) sink(s config.Sink, pr *printer) (refresher.SinkSpec, err
 	}
 }
 
-// writers bounds the writes in flight by kind: disks are best near 16 writers.
-func writers() map[string]int { return map[string]int{"file": 16, "hook": 16, "probe": 32} }
+// writers bounds what is under way at once by kind. Files that are written
+// together share their syncs, so more of them are better than the 16 that suit a
+// disk which is asked for each one alone.
+func writers() map[string]int { return map[string]int{"file": 64, "hook": 16, "probe": 32} }
 
 func (d *destinations) file(f *config.FileSink, pr *printer) (refresher.SinkSpec, error) {
 	format, err := fileFormat(f)

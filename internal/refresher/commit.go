@@ -14,7 +14,9 @@ import (
 func (r *Refresher) commit(e *entry, t *try) {
 	odd := t.answer.Oddities
 	r.renew(t)
+	persisted := r.stage(e, t)
 	r.persist(e, t)
+	close(persisted)
 
 	r.mu.Lock()
 	now := r.settleClock(t)
@@ -34,7 +36,9 @@ func (r *Refresher) commit(e *entry, t *try) {
 	t.lane.answered(now)
 	for _, d := range e.deliveries {
 		d.answered = t.read
-		r.deliver(d)
+		if d.staging != persisted {
+			r.deliver(d)
+		}
 	}
 	r.settled(e)
 	r.release(e, t, r.regular(e, t, now))

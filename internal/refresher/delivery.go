@@ -39,6 +39,10 @@ type delivery struct {
 	problem  *token.Problem
 	retry    alarm
 	unwatch  func()
+
+	// A generation that is staged while its record is being saved.
+	coming  token.Token
+	staging chan struct{} // closed once it may be published
 	removal  Remover // to run once the write under way has ended
 }
 
@@ -116,22 +120,55 @@ func (d *delivery) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 	repair := d.drifted
 	d.drifted = false
 	r.alarms.clear(&d.retry)
-	t := d.entry.rec.Token
+	t, persisted := d.entry.rec.Token, d.staging
+	if persisted != nil {
+		t = d.coming
+	}
 	return func(ctx context.Context) {
 		started := r.now()
-		changed, err := r.write(ctx, d, t)
+		changed, err := r.write(ctx, d, t, persisted)
 		r.delivered(d, t, outcome{changed: changed, repair: repair && d.held == t, started: started, err: err})
 	}
 }
 
+// stage begins to deliver a generation whose record is about to be saved, to the
+// sinks that can prepare it unseen. They publish when the channel is closed.
+func (r *Refresher) stage(e *entry, t *try) (persisted chan struct{}) {
+	persisted = make(chan struct{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range e.deliveries {
+		if _, ok := d.spec.Sink.(Stager); ok && !d.gone && !d.queued && !d.running {
+			d.coming, d.staging, d.answered = t.rec.Token, persisted, t.read
+			d.queued = true
+			r.enqueue(d.spec.Kind, d)
+		}
+	}
+	return persisted
+}
+
+// publish stages t, and makes it visible once its record is durable.
+func publish(ctx context.Context, s Stager, t token.Token, persisted <-chan struct{}) (changed bool, err error) {
+	show, discard, err := s.Stage(ctx, t)
+	<-persisted
+	if err != nil {
+		return false, err
+	}
+	defer discard()
+	return show(ctx)
+}
+
 // write calls the sink. A panic in one sink is its failure alone.
-func (r *Refresher) write(ctx context.Context, d *delivery, t token.Token) (changed bool, err error) {
+func (r *Refresher) write(ctx context.Context, d *delivery, t token.Token, persisted chan struct{}) (changed bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a defect in tokend: %T", p)
 			r.emit(Event{Kind: Panicked, Token: d.entry.spec.Name, Target: d.spec.Target, Err: err, Detail: string(debug.Stack())})
 		}
 	}()
+	if persisted != nil {
+		return publish(ctx, d.spec.Sink.(Stager), t, persisted)
+	}
 	return d.spec.Sink.Write(ctx, t)
 }
 
@@ -149,6 +186,7 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 	ev := Event{At: now, Token: e.spec.Name, Provider: e.spec.Provider, Generation: t.Generation, ExpiresAt: t.ExpiresAt,
 		SinkKind: d.spec.Kind, Target: d.spec.Target, Took: now.Sub(o.started), Err: o.err}
 	d.running = false
+	d.coming, d.staging = token.Token{}, nil
 	switch {
 	case o.err != nil:
 		ev.Kind = SinkFailed

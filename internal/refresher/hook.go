@@ -52,7 +52,7 @@ func (h *hookRun) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 	}
 	h.running = true
 	r.alarms.clear(&h.retry)
-	u := Update{Token: e.spec.Name, ExpiresAt: e.rec.ExpiresAt, Generation: e.rec.Generation}
+	u := Update{Token: e.spec.Name, ExpiresAt: e.rec.ExpiresAt, Generation: e.rec.Generation, Conceal: []token.Secret{e.rec.AccessToken}}
 	for _, d := range e.deliveries {
 		if d.held.Generation == u.Generation {
 			u.Targets = append(u.Targets, d.spec.Target)

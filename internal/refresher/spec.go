@@ -38,9 +38,17 @@ type Store interface {
 // Sink is a place that holds the current generation. Write is idempotent and
 // reports whether it changed anything. One Sink is never written twice at once.
 //
-// A Sink may also be a [Checker], a [Watcher] or a [Remover].
+// A Sink may also be a [Stager], a [Checker], a [Watcher] or a [Remover].
 type Sink interface {
 	Write(ctx context.Context, t token.Token) (changed bool, err error)
+}
+
+// Stager is a Sink whose Write can be done in two steps. Stage prepares t durably
+// without changing what readers see, so that it may run while the record is being
+// made durable; publish then makes it visible, with the contract of Write.
+// discard gives the preparation up, and does nothing after publish.
+type Stager interface {
+	Stage(ctx context.Context, t token.Token) (publish func(context.Context) (changed bool, err error), discard func(), err error)
 }
 
 // Checker proves a sink writable without changing it.
@@ -70,6 +78,7 @@ type Update struct {
 	Targets    []string // of the sinks that hold the generation
 	ExpiresAt  time.Time
 	Generation uint64
+	Conceal    []token.Secret // to be struck out of what the hook prints
 }
 
 // Prober asks a resource whether it takes the token. refused means that the

@@ -25,6 +25,7 @@ const (
 	slow     = 100 * time.Millisecond // a syncfs that takes longer was not worth it
 	parted   = 10 * time.Second       // without syncfs after a slow or failed one
 	crowded  = time.Second            // and after finding too much that waits
+	measured = 250 * time.Millisecond // how long it is believed that little waits
 )
 
 var errApart = errors.New("sync each file by itself")
@@ -33,7 +34,8 @@ var errApart = errors.New("sync each file by itself")
 type disk struct {
 	shares bool // syncfs is known to do on it what fsync does
 	memory bool // there is nothing to sync, and so nothing to wait for
-	apart  atomic.Int64
+	apart  atomic.Int64 // until when nothing is shared, in nanoseconds since 1970
+	calm   atomic.Int64 // until when little is believed to wait
 	group  group
 }
 
@@ -101,11 +103,14 @@ func (k *disk) sync(fd int) error {
 
 // flush syncs the whole file system, unless that would take long.
 func (k *disk) flush(fd int) error {
-	if waiting() > maxDirty {
-		k.part(crowded)
-		return errApart
-	}
 	started := time.Now()
+	if started.UnixNano() >= k.calm.Load() {
+		if waiting() > maxDirty {
+			k.part(crowded)
+			return errApart
+		}
+		k.calm.Store(started.Add(measured).UnixNano())
+	}
 	err := retry(func() error { return unix.Syncfs(fd) })
 	if err != nil || time.Since(started) > slow {
 		k.part(parted)

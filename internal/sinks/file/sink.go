@@ -39,6 +39,7 @@ type Sink struct {
 
 	mu    sync.Mutex // held while the target is replaced, so that wrote is what stands there
 	wrote identity   // the target as this sink left it; zero before the first Write
+	sum   uint64     // of the content that wrote has; see digest
 }
 
 var (
@@ -162,7 +163,7 @@ func (s *Sink) Remove(ctx context.Context) error {
 	case err != nil:
 		return s.fail("remove", err)
 	}
-	s.wrote = identity{}
+	s.wrote, s.sum = identity{}, 0
 	if err := d.sync(); err != nil {
 		return s.fail("sync the directory of", err)
 	}

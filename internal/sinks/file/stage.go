@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"context"
+	"hash/fnv"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,7 @@ type staged struct {
 	fd   int      // of the temporary file; -1 when the target already held the content
 	name string   // of the temporary file; empty once it is renamed or removed
 	was  identity // the matching target
+	sum  uint64   // the digest of the content
 }
 
 func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
@@ -36,7 +38,7 @@ func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
 	if err != nil {
 		return nil, s.fail("open the directory of", err)
 	}
-	st := &staged{sink: s, dir: d, fd: -1}
+	st := &staged{sink: s, dir: d, fd: -1, sum: digest(content)}
 	if err := st.prepare(content, own); err != nil {
 		st.discard()
 		return nil, err
@@ -53,7 +55,7 @@ func (st *staged) prepare(content []byte, own ids) error {
 	if err != nil {
 		return err
 	}
-	if found.exists() && s.matches(st.dir, found, content, own) {
+	if found.exists() && !s.differs(found, st.sum) && s.matches(st.dir, found, content, own) {
 		if !st.dir.current() {
 			return s.fail("look at", st.dir.moved(errMoved))
 		}
@@ -100,7 +102,7 @@ func (st *staged) publish(ctx context.Context) (bool, error) {
 	}
 	if st.same() {
 		s.mu.Lock()
-		s.wrote = st.was
+		s.wrote, s.sum = st.was, st.sum
 		s.mu.Unlock()
 		return false, nil
 	}
@@ -130,7 +132,7 @@ func (st *staged) replace() error {
 	if err != nil {
 		return s.fail("look at", err)
 	}
-	s.wrote = id
+	s.wrote, s.sum = id, st.sum
 	return nil
 }
 
@@ -167,6 +169,21 @@ func (s *Sink) inspect(d *dir) (identity, error) {
 		return identity{}, s.fail("write", errFIFO)
 	}
 	return identity{}, s.fail("write", errSpecial)
+}
+
+// differs reports whether found is what this sink wrote last, with another
+// content: then there is nothing to be learnt by reading it. A digest that
+// collides, or a change that left no trace, only costs the reading or a write.
+func (s *Sink) differs(found identity, sum uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wrote == found && s.sum != sum
+}
+
+func digest(content []byte) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(content)
+	return h.Sum64()
 }
 
 // matches compares the target with what would be written. A file that cannot be
