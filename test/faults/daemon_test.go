@@ -110,6 +110,8 @@ type daemon struct {
 	log *journal
 	app *app.App
 
+	httpAddress string // of its http block, where it has one
+
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // of Run, once done is closed
