@@ -32,27 +32,32 @@ func (r *Refresher) Current(name string) (token.Token, error) {
 	return e.rec.Token, nil
 }
 
-// Refresh asks for an attempt now, a login when login is set, and waits for how
-// it ends. An attempt that is on the road already is waited for instead, unless
-// it is a refresh and a login is asked for.
-func (r *Refresher) Refresh(ctx context.Context, name string, login bool) error {
+// Refresh asks for an attempt now, a login when wantsLogin is set, and waits for
+// how it ends; a person's request is not held back by the floor between two
+// requests. An attempt that is on the road already is waited for instead, unless
+// it is a refresh and a login is asked for: that follows at once.
+func (r *Refresher) Refresh(ctx context.Context, name string, wantsLogin bool) error {
 	r.mu.Lock()
 	e := r.entries[name]
 	if e == nil || e.retired {
 		r.mu.Unlock()
 		return fmt.Errorf("%w: %q", ErrUnknown, name)
 	}
-	if e.needsHuman() && (login || e.dead) {
+	if e.needsHuman() && (wantsLogin || e.dead) {
 		r.mu.Unlock()
 		return fmt.Errorf("token %q: %w", name, ErrHuman)
 	}
 	done := make(chan error, 1)
 	e.waiters = append(e.waiters, done)
-	e.wantLogin = e.wantLogin || login
-	if e.busy {
-		e.urgent = login
-	} else if e.place == 0 {
-		r.set(&e.next, r.now())
+	switch {
+	case e.doing == login || e.doing == refresh && !wantsLogin: // joined
+	case e.busy:
+		e.wantLogin, e.urgent = wantsLogin || e.wantLogin, true
+	default:
+		e.wantLogin = e.wantLogin || wantsLogin
+		if e.place == 0 {
+			r.set(&e.next, r.now())
+		}
 	}
 	r.mu.Unlock()
 	select {
@@ -74,8 +79,8 @@ func (r *Refresher) answerWaiters(e *entry, err error) {
 	e.waiters = nil
 }
 
-// Ready tells whether a token has at least minTTL left and every sink of it
-// holds it. When it does not, err says why.
+// ready tells whether a token has at least minTTL left and every sink of it
+// holds it. The error says what is missing.
 func (r *Refresher) ready(name string, minTTL time.Duration) error {
 	e := r.entries[name]
 	if e == nil {
@@ -179,24 +184,26 @@ func (r *Refresher) Names() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	names := make([]string, 0, len(r.entries))
-	for name := range r.entries {
-		names = append(names, name)
+	for name, e := range r.entries {
+		if !e.retired {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names
 }
 
-// Alive returns when the scheduler's loop answers, and ctx's cause when it does
-// not answer in time.
+// Alive returns nil once the scheduler's loop has gone round, and ctx's cause
+// when it has not by then.
 func (r *Refresher) Alive(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		r.mu.Lock()
-		r.mu.Unlock() //nolint:staticcheck // taking it is the question
-		close(done)
-	}()
+	round := make(chan struct{})
 	select {
-	case <-done:
+	case r.pings <- round:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case <-round:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -2,6 +2,7 @@ package refresher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,13 +14,21 @@ import (
 // token that is gone finishes what is in flight and retires. Records of new
 // tokens are loaded first: when the store fails at that, nothing is changed.
 func (r *Refresher) Apply(ctx context.Context, specs []*Spec, limits map[string]Limits) error {
-	records, err := r.records(ctx, specs)
-	if err != nil {
-		return err
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	records := map[string]token.Record{}
+	var started []*delivery
+	for swapped := false; !swapped; {
+		if err := r.load(ctx, specs, records); err != nil {
+			return err
+		}
+		r.mu.Lock()
+		// A token that retired while the records were loaded has one by now.
+		if swapped = len(r.unloaded(specs, records)) == 0; swapped {
+			started = r.swap(specs, limits, records)
+		}
+		r.mu.Unlock()
 	}
-	r.mu.Lock()
-	started := r.swap(specs, limits, records)
-	r.mu.Unlock()
 	r.rouse()
 	for _, d := range started {
 		r.watch(d)
@@ -33,23 +42,31 @@ func (r *Refresher) Apply(ctx context.Context, specs []*Spec, limits map[string]
 	return nil
 }
 
-// records loads what is stored for the tokens that do not run yet.
-func (r *Refresher) records(ctx context.Context, specs []*Spec) (map[string]token.Record, error) {
-	records := map[string]token.Record{}
-	for _, s := range specs {
-		r.mu.Lock()
-		_, known := r.entries[s.Name]
-		r.mu.Unlock()
-		if known {
-			continue
+// load adds the records of the tokens that do not run yet. One that is missing, or
+// that the store has put aside as unreadable, costs a login and nothing else.
+func (r *Refresher) load(ctx context.Context, specs []*Spec, records map[string]token.Record) error {
+	r.mu.Lock()
+	names := r.unloaded(specs, records)
+	r.mu.Unlock()
+	for _, name := range names {
+		rec, err := r.store.Load(ctx, name)
+		if err != nil && !errors.Is(err, token.ErrNoRecord) {
+			return fmt.Errorf("loading the record of token %q: %w", name, err)
 		}
-		rec, err := r.load(ctx, s.Name)
-		if err != nil {
-			return nil, fmt.Errorf("loading the record of token %q: %w", s.Name, err)
-		}
-		records[s.Name] = rec
+		records[name] = rec
 	}
-	return records, nil
+	return nil
+}
+
+// unloaded names the tokens that neither run nor have their record loaded, with
+// the lock held.
+func (r *Refresher) unloaded(specs []*Spec, records map[string]token.Record) (names []string) {
+	for _, s := range specs {
+		if _, ok := records[s.Name]; !ok && r.entries[s.Name] == nil {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // swap replaces the set of tokens, with the lock held, and returns the sinks
@@ -61,7 +78,7 @@ func (r *Refresher) swap(specs []*Spec, limits map[string]Limits, records map[st
 			ln.configure(l)
 			r.touched[ln] = struct{}{}
 		} else {
-			r.lanes[name] = newLane(name, l)
+			r.lanes[name] = newLane(l)
 		}
 	}
 	wanted := make(map[string]bool, len(specs))
@@ -78,6 +95,12 @@ func (r *Refresher) swap(specs []*Spec, limits map[string]Limits, records map[st
 	for name, e := range r.entries {
 		if !wanted[name] && !e.retired {
 			r.retire(e)
+		}
+	}
+	for name, l := range r.lanes {
+		if _, ok := limits[name]; !ok && l.inFlight == 0 && len(l.waiting) == 0 {
+			r.alarms.clear(&l.alarm)
+			delete(r.lanes, name)
 		}
 	}
 	r.broadcast()
@@ -263,23 +286,42 @@ func (r *Refresher) settle(e *entry) {
 	if e.save != nil {
 		r.alarms.clear(&e.save.alarm)
 	}
+	if e.lapse != nil {
+		r.alarms.clear(&e.lapse.alarm)
+	}
 	forget := false
 	for _, d := range e.deliveries {
 		forget = forget || d.spec.Remove
 		if d.spec.Remove || !d.queued && !d.running {
 			r.dismiss(d, d.spec.Remove)
+		} else {
+			d.leaving = true
 		}
 	}
 	name := e.spec.Name
+	e.urgent = false
 	r.answerWaiters(e, ErrUnknown)
 	r.jobs.Go(func() {
 		if forget {
-			if err := r.store.Delete(context.Background(), name); err != nil {
-				r.emit(Event{Kind: StateFailed, Token: name, Err: err})
-			}
+			r.forget(name)
 		}
 		r.emit(Event{Kind: Retired, Token: name})
 	})
+}
+
+// forget deletes a retired token's record, unless the token has come back.
+func (r *Refresher) forget(name string) {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	r.mu.Lock()
+	_, back := r.entries[name]
+	r.mu.Unlock()
+	if back {
+		return
+	}
+	if err := r.store.Delete(context.Background(), name); err != nil {
+		r.emit(Event{Kind: StateFailed, Token: name, Err: err})
+	}
 }
 
 // removal deletes what a sink held.

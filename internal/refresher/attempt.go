@@ -55,6 +55,8 @@ func (r *Refresher) begin(e *entry, l *lane) (*try, bool) {
 		e.busy = false
 		if e.retired {
 			r.settle(e)
+		} else {
+			r.answerWaiters(e, ErrHuman)
 		}
 		return nil, false
 	}
@@ -63,7 +65,7 @@ func (r *Refresher) begin(e *entry, l *lane) (*try, bool) {
 		e.planned = now
 	}
 	t := &try{spec: e.spec, rec: e.rec, lane: l, kind: k, wanted: e.wantLogin, started: now, steps: r.steps, live: e.rec.Valid(now)}
-	e.wantLogin, e.urgent = false, false
+	e.wantLogin, e.urgent, e.doing = false, false, k
 	e.attempts++
 	return t, true
 }
@@ -74,6 +76,7 @@ func (r *Refresher) begin(e *entry, l *lane) (*try, bool) {
 func (r *Refresher) relogin(e *entry, was *try) *try {
 	r.mu.Lock()
 	e.attempts++
+	e.doing = login
 	e.floor = was.started.Add(was.spec.Policy.Schedule.MinInterval)
 	r.mu.Unlock()
 	t := &try{spec: was.spec, rec: was.rec, lane: was.lane, kind: login, started: r.now(), steps: was.steps, live: was.live}

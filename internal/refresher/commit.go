@@ -41,7 +41,7 @@ func (r *Refresher) commit(e *entry, t *try) {
 		}
 	}
 	r.settled(e)
-	r.release(e, t, r.regular(e, t, now))
+	r.release(e, t.spec, r.regular(e, t, now))
 	ev.Token, ev.Provider, ev.Generation = t.spec.Name, t.spec.Provider, t.rec.Generation
 	ev.ExpiresAt, ev.Next = t.rec.ExpiresAt, e.next.at
 	r.answerWaiters(e, nil)
@@ -107,7 +107,7 @@ func (r *Refresher) persist(e *entry, t *try) {
 // regular is the instant of the next attempt after a success.
 func (r *Refresher) regular(e *entry, t *try, now time.Time) time.Time {
 	at, wantLogin := e.plan(now)
-	e.wantLogin = wantLogin
+	e.wantLogin = wantLogin || e.urgent
 	interval := t.spec.Policy.Schedule.MinInterval
 	if e.stale > 0 {
 		// The issuer hands out what has already expired: ask ever less often.
@@ -143,31 +143,32 @@ func (r *Refresher) planSave(e *entry, failures int) {
 }
 
 func (s *saver) wake(r *Refresher, _ time.Time) {
-	if s.entry.unsaved && !s.entry.busy && !r.draining {
+	if !r.draining {
 		r.jobs.Go(func() { r.saveAgain(s.entry) })
 	}
 }
 
+// saveAgain saves what the store does not hold yet. Meanwhile the token is busy:
+// a late save must not overwrite the intent or the answer of an attempt.
 func (r *Refresher) saveAgain(e *entry) {
 	r.mu.Lock()
-	if e.busy || !e.unsaved {
+	if e.busy || e.place != 0 || !e.unsaved {
 		r.mu.Unlock()
-		return // the attempt on the road saves all of it
+		return // the attempt that is due saves all of it, or plans this anew
 	}
-	rec, name := e.rec, e.spec.Name
+	e.busy = true
+	rec, spec := e.rec, e.spec
 	r.mu.Unlock()
-	err := r.store.Save(context.Background(), name, rec)
+	err := r.store.Save(context.Background(), spec.Name, rec)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e.busy || e.rec != rec {
-		return
-	}
 	e.unsaved = err != nil
+	failures := 0
+	if e.save != nil {
+		failures = e.save.failures
+	}
+	r.release(e, spec, e.next.at)
 	if err != nil {
-		failures := 1
-		if e.save != nil {
-			failures += e.save.failures
-		}
-		r.planSave(e, failures)
+		r.planSave(e, failures+1)
 	}
 }

@@ -38,12 +38,13 @@ type delivery struct {
 	repaired time.Time
 	problem  *token.Problem
 	retry    alarm
+	leaving  bool // its token has retired: the write under way is the last
 	unwatch  func()
 
 	// A generation that is staged while its record is being saved.
 	coming  token.Token
 	staging chan struct{} // closed once it may be published
-	removal  Remover // to run once the write under way has ended
+	removal Remover       // to run once the write under way has ended
 }
 
 func newDelivery(e *entry, s SinkSpec) *delivery {
@@ -75,7 +76,7 @@ func (r *Refresher) watch(d *delivery) {
 func (r *Refresher) drift(d *delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if d.gone || d.held.AccessToken.IsEmpty() {
+	if d.gone || r.draining || d.held.AccessToken.IsEmpty() {
 		return
 	}
 	d.drifted = true
@@ -197,7 +198,7 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 		r.set(&d.retry, now.Add(wait/2+scale(wait/2, phase(d.spec.Target, uint64(d.failures)))))
 	case !o.changed:
 		ev.Kind = SinkUnchanged
-		d.holds(t, now)
+		d.holds(t)
 	default:
 		ev.Kind = SinkWritten
 		if o.repair {
@@ -205,7 +206,7 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 		} else if !d.answered.IsZero() {
 			ev.SinceAnswer = now.Sub(d.answered)
 		}
-		d.holds(t, now)
+		d.holds(t)
 		d.written = now
 		if e.hook != nil && !o.repair {
 			e.hook.wanted = true
@@ -214,6 +215,8 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 	switch {
 	case d.gone:
 		r.succeed(d)
+	case d.leaving:
+		r.dismiss(d, false)
 	case d.again || o.err == nil && d.held != e.rec.Token:
 		d.again = false
 		r.deliver(d)
@@ -238,7 +241,7 @@ func (r *Refresher) succeed(d *delivery) {
 	}
 }
 
-func (d *delivery) holds(t token.Token, _ time.Time) {
+func (d *delivery) holds(t token.Token) {
 	d.held, d.failures, d.problem, d.answered = t, 0, nil, time.Time{}
 }
 

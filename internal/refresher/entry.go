@@ -14,10 +14,11 @@ type entry struct {
 
 	next      alarm // the next attempt
 	place     int   // in the lane's queue, from 1; 0 when not waiting there
-	busy      bool
+	busy      bool  // an attempt, or a save, is under way
+	doing     kind  // what the attempt does
 	retired   bool
 	wantLogin bool   // log in anew, even if a refresh token is held
-	urgent    bool   // an operator's request: the floor does not apply
+	urgent    bool   // a person asked for a login during an attempt: it follows at once
 	unsaved   bool   // rec is newer than what the store holds
 	save      *saver // nil until it was needed
 
@@ -41,6 +42,7 @@ type entry struct {
 	deliveries []*delivery
 	hook       *hookRun // nil until it was needed
 	probe      *probing // nil until it was needed
+	lapse      *lapse   // nil until it was needed
 	waiters    []chan<- error
 }
 
@@ -170,8 +172,9 @@ func (e *entry) seed() (fresh bool) {
 func (e *entry) plan(now time.Time) (at time.Time, wantLogin bool) {
 	s := &e.spec.Policy.Schedule
 	at = s.refreshAt(e.rec.Token, e.rec.Cold, phase(e.spec.Name, e.rec.Generation))
-	at = earliest(at, nextCron(s.Cron, now))
-	if l := nextCron(s.LoginCron, now); !l.IsZero() && !l.After(at) {
+	from := latest(now, e.planned) // an attempt in company comes a little before its instant
+	at = earliest(at, nextCron(s.Cron, from))
+	if l := nextCron(s.LoginCron, from); !l.IsZero() && !l.After(at) {
 		return l, true
 	}
 	return at, false

@@ -21,7 +21,7 @@ const (
 	LoggedIn      Kind = "logged_in"       // a login brought a new generation
 	Resumed       Kind = "resumed"         // a stored token was taken up at start-up
 	AttemptFailed Kind = "attempt_failed"  // a token request brought nothing
-	RefreshDenied Kind = "refresh_refused" // a refresh was refused; a login follows where the grant can
+	RefreshDenied Kind = "refresh_refused" // a refresh was refused, and a login follows
 	NeedsHuman    Kind = "needs_human"     // only a person can obtain the next token
 	Salvaged      Kind = "salvaged"        // the refresh token of an otherwise unusable answer was kept
 	Odd           Kind = "odd_answer"      // a tolerated deviation
@@ -57,7 +57,8 @@ type Event struct {
 	SinkKind   string
 	Target     string
 	// SinceAnswer is the time from reading the server's answer to the sink
-	// holding it; zero for repairs, retries and start-up.
+	// holding it, failed writes before it included; zero for repairs and for
+	// what a start or a reload writes.
 	SinceAnswer time.Duration
 	Class       token.Class
 	Detail      string

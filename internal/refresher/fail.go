@@ -1,8 +1,6 @@
 package refresher
 
 import (
-	"context"
-	"errors"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/token"
@@ -34,9 +32,9 @@ func (r *Refresher) fail(e *entry, t *try) {
 	}
 	ev := Event{Kind: AttemptFailed, At: now, Token: t.spec.Name, Provider: t.spec.Provider, Generation: generation,
 		ExpiresAt: t.rec.ExpiresAt, Planned: e.planned, Took: t.read.Sub(t.started), Class: f.Class, Detail: t.kind.String(), Err: t.err}
-	r.release(e, t, at)
+	r.release(e, t.spec, at)
 	ev.Next = e.next.at
-	expired := e.ranOut(now)
+	expired, lapsed := e.ranOut(now), e.expired(now)
 	r.answerWaiters(e, t.err)
 	r.mu.Unlock()
 
@@ -48,7 +46,7 @@ func (r *Refresher) fail(e *entry, t *try) {
 		r.emit(Event{Kind: NeedsHuman, At: now, Token: t.spec.Name, Provider: t.spec.Provider, ExpiresAt: t.rec.ExpiresAt, Err: t.err})
 	}
 	if expired {
-		r.emit(Event{Kind: Expired, At: now, Token: t.spec.Name, Provider: t.spec.Provider, Generation: generation, ExpiresAt: t.rec.ExpiresAt})
+		r.emit(lapsed)
 	}
 }
 
@@ -124,14 +122,14 @@ func (e *entry) afterLogin(f *token.Failure, t *try, now time.Time) time.Time {
 	return now.Add(retryIn(f, true, e.situation(now, t)))
 }
 
-// release ends an attempt: the entry may be woken again, at the instant given or
-// sooner when the configuration changed meanwhile.
-func (r *Refresher) release(e *entry, t *try, at time.Time) {
-	e.busy = false
-	if e.spec != t.spec {
-		at = r.respec(e, t.spec, at)
+// release ends what was done under the given Spec: the entry may be woken again,
+// at the instant given or sooner when the configuration changed meanwhile.
+func (r *Refresher) release(e *entry, under *Spec, at time.Time) {
+	e.busy, e.doing = false, none
+	if e.spec != under {
+		at = r.respec(e, under, at)
 	}
-	if e.unsaved { // its alarm may have gone off meanwhile
+	if e.unsaved {
 		r.planSave(e, 1)
 	}
 	if e.retired {
@@ -142,7 +140,43 @@ func (r *Refresher) release(e *entry, t *try, at time.Time) {
 		at = r.now()
 	}
 	r.set(&e.next, at)
+	r.planLapse(e)
 	r.broadcast()
+}
+
+// lapse reports the end of an access token that is not replaced in time.
+type lapse struct {
+	entry *entry
+	alarm alarm
+}
+
+// planLapse waits for the expiry when the next attempt comes only after it.
+func (r *Refresher) planLapse(e *entry) {
+	if !e.rec.Valid(r.now()) || !e.next.at.IsZero() && !e.next.at.After(e.rec.ExpiresAt) {
+		if e.lapse != nil {
+			r.alarms.clear(&e.lapse.alarm)
+		}
+		return
+	}
+	if e.lapse == nil {
+		e.lapse = &lapse{entry: e}
+		e.lapse.alarm.wakes = e.lapse
+	}
+	r.set(&e.lapse.alarm, e.rec.ExpiresAt)
+}
+
+func (l *lapse) wake(r *Refresher, now time.Time) {
+	e := l.entry
+	if e.retired || !e.ranOut(now) {
+		return
+	}
+	ev := e.expired(now)
+	r.broadcast()
+	r.jobs.Go(func() { r.emit(ev) })
+}
+
+func (e *entry) expired(now time.Time) Event {
+	return Event{Kind: Expired, At: now, Token: e.spec.Name, Provider: e.spec.Provider, Generation: e.rec.Generation, ExpiresAt: e.rec.ExpiresAt}
 }
 
 // ranOut reports, once per generation, that the access token has expired.
@@ -152,14 +186,4 @@ func (e *entry) ranOut(now time.Time) bool {
 	}
 	e.expiredAt = e.rec.ExpiresAt
 	return true
-}
-
-// load reads a token's record. An unreadable one, which the store has put aside
-// and reported, costs a login and nothing else.
-func (r *Refresher) load(ctx context.Context, name string) (token.Record, error) {
-	rec, err := r.store.Load(ctx, name)
-	if errors.Is(err, token.ErrNoRecord) {
-		return token.Record{}, nil
-	}
-	return rec, err
 }

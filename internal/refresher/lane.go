@@ -15,7 +15,6 @@ import (
 // within some round trips, without a stampede; and after a 429 the lane pauses
 // and then keeps to the rate that the server has been seen to grant.
 type lane struct {
-	name     string
 	limits   Limits
 	limiter  *rate.Limiter // the configured rate
 	waiting  queue
@@ -40,8 +39,8 @@ const (
 	unpaced     = 10_000 // requests per second beyond which a learned rate is forgotten
 )
 
-func newLane(name string, l Limits) *lane {
-	ln := &lane{name: name}
+func newLane(l Limits) *lane {
+	ln := &lane{}
 	ln.configure(l)
 	ln.window = ln.limits.Concurrency
 	ln.alarm.wakes = ln

@@ -11,7 +11,8 @@ const (
 	// sink that hangs must not delay the others.
 	stuckAfter = 250 * time.Millisecond
 	// stuckFactor bounds how many writes may be under way in a pool, stuck ones
-	// included, as a multiple of its limit.
+	// included, as a multiple of its limit. Hooks and probes take their time, and
+	// their limits are strict.
 	stuckFactor = 16
 	// sinkTimeout bounds one write, where the sink can be interrupted.
 	sinkTimeout = 30 * time.Second
@@ -29,6 +30,7 @@ type job interface {
 // guards it.
 type pool struct {
 	limit   int
+	most    int // stuck ones included
 	queue   []job
 	head    int
 	running map[*run]struct{}
@@ -44,7 +46,10 @@ func (r *Refresher) pool(kind string) *pool {
 		if limit <= 0 {
 			limit = defaultWriters
 		}
-		p = &pool{limit: limit, running: map[*run]struct{}{}}
+		p = &pool{limit: limit, most: stuckFactor * limit, running: map[*run]struct{}{}}
+		if kind == hookPool || kind == probePool {
+			p.most = limit
+		}
 		p.alarm.wakes = p
 		r.pools[kind] = p
 	}
@@ -84,7 +89,7 @@ func (p *pool) room(now time.Time) int {
 			stuck++
 		}
 	}
-	return min(p.limit-len(p.running)+stuck, stuckFactor*p.limit-len(p.running))
+	return min(p.limit-len(p.running)+stuck, p.most-len(p.running))
 }
 
 // staff starts workers for the queue. While running is false, as before Run, the

@@ -43,9 +43,12 @@ type Refresher struct {
 	writers   map[string]int
 	wallClock func() time.Time
 
-	kick    chan struct{}  // an alarm was set that may be the first
-	workers sync.WaitGroup // attempts, which end by their deadlines
-	jobs    sync.WaitGroup // writes, hooks and probes, which a broken disk may hold up
+	kick    chan struct{}      // an alarm was set that may be the first
+	pings   chan chan struct{} // closed after a round, for those who ask whether there still are any
+	workers sync.WaitGroup     // attempts, which end by their deadlines
+	jobs    sync.WaitGroup     // writes, hooks and probes, which a broken disk may hold up
+
+	applying sync.Mutex // one Apply, or one deletion of a record, at a time; taken before mu
 
 	mu       sync.Mutex
 	entries  map[string]*entry
@@ -55,7 +58,7 @@ type Refresher struct {
 	touched  map[*lane]struct{} // lanes that got work since the last round
 	running  bool
 	draining bool
-	requests context.Context // of logins and probes; ends a while after Run's
+	requests context.Context // of logins: it ends a while after Run's, and every attempt derives its deadline from it
 	changed  chan struct{}   // closed and replaced when something changed, for those who wait
 	watched  int             // how many wait
 	lastWall time.Time
@@ -68,6 +71,7 @@ func New(o Options) *Refresher {
 	r := &Refresher{
 		store: o.Store, observers: o.Observers, writers: o.Writers, wallClock: o.Now,
 		kick:     make(chan struct{}, 1),
+		pings:    make(chan chan struct{}),
 		entries:  map[string]*entry{},
 		lanes:    map[string]*lane{},
 		pools:    map[string]*pool{},
@@ -109,6 +113,7 @@ func (r *Refresher) loop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		var asked chan struct{}
 		select {
 		case <-ctx.Done():
 			r.mu.Lock()
@@ -117,8 +122,12 @@ func (r *Refresher) loop(ctx context.Context) {
 			return
 		case <-timer.C:
 		case <-r.kick:
+		case asked = <-r.pings:
 		}
 		timer.Reset(r.round())
+		if asked != nil {
+			close(asked)
+		}
 	}
 }
 
@@ -157,7 +166,6 @@ func (r *Refresher) company(now time.Time) *entry {
 	if !ok || e.failures > 0 || e.floor.After(now) {
 		return nil
 	}
-	e.planned = e.next.at
 	r.alarms.due(e.next.at)
 	return e
 }
@@ -183,7 +191,7 @@ func (r *Refresher) notice(now time.Time) {
 			l.resume = l.resume.Add(step)
 		}
 	}
-	go r.emit(Event{Kind: ClockStepped, At: now, Took: step})
+	r.jobs.Go(func() { r.emit(Event{Kind: ClockStepped, At: now, Took: step}) })
 }
 
 // settleClock looks at the clock, with the lock held, and moves the times of an
@@ -279,7 +287,7 @@ func (r *Refresher) stop() {
 	r.mu.Lock()
 	unsaved := []*entry{}
 	for _, e := range r.entries {
-		if e.unsaved {
+		if e.unsaved && !e.busy {
 			unsaved = append(unsaved, e)
 		}
 		for _, d := range e.deliveries {

@@ -48,8 +48,9 @@ type Record struct {
 	Token
 	RefreshToken Secret
 
-	// Binding is the fingerprint of token endpoint and client_id. A refresh
-	// token is sent only to the endpoint and by the client it is bound to.
+	// Binding is the fingerprint of who logged in, where and for what: token
+	// endpoint, client_id, grant, user and scope. A refresh token is never sent
+	// under another one.
 	Binding string
 
 	// Seed is the SHA-256 of the configured refresh token that this family

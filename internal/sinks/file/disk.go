@@ -32,8 +32,8 @@ var errApart = errors.New("sync each file by itself")
 
 // disk is a file system that files are written to.
 type disk struct {
-	shares bool // syncfs is known to do on it what fsync does
-	memory bool // there is nothing to sync, and so nothing to wait for
+	shares bool         // syncfs is known to do on it what fsync does
+	memory bool         // there is nothing to sync, and so nothing to wait for
 	apart  atomic.Int64 // until when nothing is shared, in nanoseconds since 1970
 	calm   atomic.Int64 // until when little is believed to wait
 	group  group
