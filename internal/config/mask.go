@@ -54,6 +54,7 @@ type masker struct {
 	depth  int      // of brackets past the equals sign
 	chain  bool     // in a traversal that may be shown
 	arg    int      // in how many quotes of a shown argument or key
+	veiled bool     // the argument is an address that holds more than a place
 }
 
 // mask returns a copy of src in which nothing is left that may be secret.
@@ -103,6 +104,7 @@ func (m *masker) step(i int) bool {
 		return slices.Contains(blockWords, m.word)
 	case hclsyntax.TokenEqual:
 		m.inside, m.depth, m.arg, m.chain = true, 0, 0, false
+		m.veil(i)
 	case hclsyntax.TokenOBrace:
 		m.open()
 	case hclsyntax.TokenCBrace:
@@ -145,6 +147,7 @@ func (m *masker) expression(i int, tok hclsyntax.Token) bool {
 		if m.depth == 0 {
 			m.inside, m.word, m.label = false, "", ""
 		}
+		m.veil(i)
 		return true
 	case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
 		m.depth++
@@ -167,7 +170,7 @@ func (m *masker) expression(i int, tok hclsyntax.Token) bool {
 		m.arg = 0
 		return true
 	case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit:
-		return m.arg > 0 || m.shown() && !(slices.Contains(addressArguments, m.word) && bytes.ContainsAny(tok.Bytes, "@?#"))
+		return m.arg > 0 || m.shown() && !m.veiled
 	case hclsyntax.TokenNumberLit, hclsyntax.TokenOHeredoc, hclsyntax.TokenCHeredoc:
 		return m.shown()
 	case hclsyntax.TokenIdent:
@@ -176,6 +179,19 @@ func (m *masker) expression(i int, tok hclsyntax.Token) bool {
 		return false
 	}
 	return true
+}
+
+// veil looks for a user or a query in the line of an address behind the token at
+// i. A percent sign divides a text into several tokens, and one alone may have
+// nothing of it.
+func (m *masker) veil(i int) {
+	m.veiled = false
+	if !slices.Contains(addressArguments, m.word) {
+		return
+	}
+	for i++; i < len(m.tokens) && m.tokens[i].Type != hclsyntax.TokenNewline; i++ {
+		m.veiled = m.veiled || bytes.ContainsAny(m.tokens[i].Bytes, "@?#")
+	}
 }
 
 // shown reports whether the literals of the current argument may be seen.

@@ -35,6 +35,7 @@ func TestMaskHidesSecretsHoweverTheyAreWritten(t *testing.T) {
 		"in a dynamic grant":      {"dynamic \"grant\" {\n  for_each = [\"hunter2\"]\n  content {\n    mode = \"hunter2\"\n  }\n}", []string{`"grant"`, "for_each"}},
 		"in a fleet's data":       {"for_each = { acme = { secret = \"hunter2\" } }", []string{"acme =", "secret ="}},
 		"in an address":           {`token_endpoint = "https://user:hunter2@auth.example/"`, nil},
+		"escaped in an address":   {`token_endpoint = "https://user:hunter2%2B1@auth.example/?a=%20hunter2"`, nil},
 		"in a query":              {`url = "https://api.example/?key=hunter2"`, nil},
 		"in a comment":            {`client_secret = "x" # was hunter2`, nil},
 		"in a comment on a block": {"token \"t\" { # hunter2\n}", []string{`token "t" {`}},

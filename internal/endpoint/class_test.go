@@ -129,6 +129,10 @@ func TestServersWordsAreMadeHarmless(t *testing.T) {
 		{"percent-encoded in a broken URL", "100% of p%c3%a4ss+canary", "[redacted]"},
 		{"base64", "cMOkc3MgY2FuYXJ5", "[redacted]"},
 		{"Basic credentials", "header was aWQ6Y2xpZW50LXNlY3JldC1jYW5hcnk=", "[redacted]"},
+		{"hexadecimal", "got 70C3A4737320" + "63616e617279", "[redacted]"},
+		{"in JSON", `got {"p":"p\u00e4ss canary"}`, "[redacted]"},
+		{"in JSON in JSON", `{"m":"{\"p\":\"p\\u00e4ss canary\"}"}`, "[redacted]"},
+		{"in HTML", "got p&auml;ss canary", "[redacted]"},
 		{"short one alone", "user op is locked", "user [redacted] is locked"},
 		{"short one in a word", "operator is locked", "operator is locked"},
 	} {

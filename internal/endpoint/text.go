@@ -2,7 +2,9 @@ package endpoint
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"html"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -47,10 +49,54 @@ func redact(s, secret string) string {
 		return redactWord(s, secret)
 	}
 	s = strings.ReplaceAll(s, secret, withheld)
-	if inPercent(s, secret) || inBase64(s, secret) {
+	if inPercent(s, secret) || inBase64(s, secret) || escaped(s, secret) {
 		return withheld
 	}
 	return s
+}
+
+// escaped finds a secret as it stands in JSON or in a quoted string within s,
+// once or twice, in HTML and in hexadecimal.
+func escaped(s, secret string) bool {
+	if strings.Contains(strings.ToLower(s), hex.EncodeToString([]byte(secret))) {
+		return true
+	}
+	for range 2 {
+		s = unquote(html.UnescapeString(s))
+		if strings.Contains(s, secret) {
+			return true
+		}
+	}
+	return false
+}
+
+// unquote takes the escapes of JSON and Go where they are right, and leaves the
+// rest. JSON alone has one for a slash.
+func unquote(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		if strings.HasPrefix(s, `\/`) {
+			s = s[1:]
+		}
+		// Without a quote of its own, both kinds of quotes may be escaped.
+		quote := byte('"')
+		if strings.HasPrefix(s, `\'`) {
+			quote = '\''
+		}
+		r, multibyte, rest, err := strconv.UnquoteChar(s, quote)
+		switch {
+		case err != nil:
+			b.WriteByte(s[0])
+			s = s[1:]
+		case r < utf8.RuneSelf || multibyte:
+			b.WriteRune(r)
+			s = rest
+		default:
+			b.WriteByte(byte(r))
+			s = rest
+		}
+	}
+	return b.String()
 }
 
 // inPercent also looks into a URL within a URL. Form encoding writes a blank as

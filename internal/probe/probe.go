@@ -8,6 +8,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -158,14 +159,23 @@ func (p *Probe) place() string {
 	return p.url.Scheme + "://" + p.url.Host + p.url.EscapedPath()
 }
 
-// plain strips the URL that net/http puts into its errors.
+// errNoHTTP stands for errors of net/http that quote what the server sent, which
+// may be the token.
+var errNoHTTP = errors.New("the answer is not HTTP, or the TLS handshake failed")
+
+// plain strips the URL that net/http puts into its errors, and lets only those
+// through that are known to quote nothing.
 func plain(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	timeout, ok := errors.AsType[net.Error](err)
-	if errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {
+	if timeout, ok := errors.AsType[net.Error](err); errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {
 		return context.DeadlineExceeded
 	}
-	return err
+	_, operation := errors.AsType[*net.OpError](err)
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	if operation || certificate || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errNoHTTP
 }

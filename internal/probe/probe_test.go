@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -107,7 +108,14 @@ func TestNetworkFailureSaysNothingAboutTheToken(t *testing.T) {
 	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer hanging.Close()
 	defer close(release)
-	for name, base := range map[string]string{"refused": closed.URL, "reset": reset.URL, "hanging": hanging.URL} {
+	quoted := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			_, _ = io.WriteString(conn, "HTTP/1.1 "+r.URL.RawQuery+" "+r.Header.Get("Authorization")+"\r\n\r\n")
+			_ = conn.Close()
+		}
+	}))
+	defer quoted.Close()
+	for name, base := range map[string]string{"refused": closed.URL, "reset": reset.URL, "hanging": hanging.URL, "a status line that net/http quotes": quoted.URL} {
 		p := newProbe(t, probe.Options{URL: base + "/ping?secret=canary-query", Timeout: 200 * time.Millisecond})
 		v, err := p.Check(t.Context(), tok)
 		if v != probe.Unknown || err == nil {

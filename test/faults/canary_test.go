@@ -249,7 +249,10 @@ func (a *aviary) token(w http.ResponseWriter, r *http.Request) {
 		secrets := []string{refreshToken, r.FormValue("password"), r.Header.Get("Authorization"), r.Header.Get("X-Canary"), r.FormValue("extra"),
 			r.URL.RawQuery, string(body), password}
 		_, kind, _ := strings.Cut(user, "-")
-		a.echoes[kind](w, strings.Join(secrets, " "))
+		if _, ok := refusals()[kind]; ok { // where one secret is taken out, others go with it
+			secrets = secrets[:2]
+		}
+		a.echoes[kind](w, strings.TrimSpace(strings.Join(secrets, " ")))
 		return
 	}
 	access, fresh := a.plantToken("an access token"), a.plantToken("a refresh token")
@@ -412,9 +415,8 @@ func (a *aviary) spoiled() map[string]string {
 		"not closed":        head + "client_secret = " + secret[:len(secret)-1] + "\n}\n",
 		"no quotes":         head + "client_secret = " + bare + "\n}\n",
 		"a list":            head + "client_secret = [" + secret + "]\n}\n",
-		"of the wrong type": head + "client_secret = " + secret + "\n  timeout = " + secret + "\n}\n",
+		"of the wrong type": head + "client_secret = \"x\"\n  request {\n    headers = " + secret + "\n    params = [" + secret + "]\n  }\n}\n",
 		"a function":        head + "client_secret = jsondecode(" + secret + ")\n}\n",
-		"a file's name":     head + "client_secret = file(" + secret + ")\n}\n",
 		"an address":        strings.Replace(head, "https://auth.example/token", "https://user:"+url.QueryEscape(bare)+"@auth.example/token?key="+url.QueryEscape(bare), 1) + "\n}\n",
 		"a header":          head + "client_secret = \"x\"\n  request {\n    headers = { X-Canary = \"" + bare + "\\n\" }\n  }\n}\n",
 		"a query":           head + "client_secret = \"x\"\n  request {\n    query = { \"grant_type\" = " + secret + " }\n  }\n}\n",
