@@ -13,7 +13,7 @@ state "file" {                                # what must survive a restart
   key  = credential("state-key")              # seals the records; without it (the default) they are only 0600
 }
 
-http {                                        # metrics, health and the status page; without the block, none of them
+http {                                        # /healthz and /readyz; without the block, neither
   address = "127.0.0.1:9466"
 }
 

@@ -27,7 +27,7 @@ would be started.`,
 				return err
 			}
 			plan, err := app.Plan(cmd.Context(), app.PlanOptions{
-				ConfigPaths: pathsOr(daemon.config), Socket: daemon.socket, Version: buildVersion().Version,
+				ConfigPaths: pathsOr(daemon.config), Socket: daemon.socket,
 			})
 			if err != nil {
 				return err

@@ -21,8 +21,9 @@ func newRefresh() *cobra.Command {
 		Use:   "refresh NAME…",
 		Short: "Ask for new access tokens now",
 		Long: `Ask the daemon for a new access token of every token named, and wait for the
-result. The daemon keeps to min_interval and to the limits of the provider, so
-that this can take a while. The request goes on when the waiting ends.`,
+result. The daemon keeps to the limits of the provider, so that this can take a
+while; min_interval does not hold back a request that a person asks for. The
+request goes on when the waiting ends.`,
 		Args:              someNames,
 		ValidArgsFunction: daemon.completeNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {

@@ -45,8 +45,7 @@ type App struct {
 	places    *destinations
 	probes    *http.Transport
 	refresher *refresher.Refresher
-	control   config.Control
-	http      *config.HTTP
+	fixed     fixed
 	state     control.StateStatus
 	reloaded  chan struct{} // roused when the paths to watch may have changed
 
@@ -71,7 +70,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{options: o, loadBegan: began, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{},
-		control: cfg.Control, http: cfg.HTTP, reloaded: make(chan struct{}, 1)}
+		fixed: fixedOf(cfg), reloaded: make(chan struct{}, 1)}
 	_, _ = rand.Read(a.salt) // never fails: it ends the process instead
 	a.logger = o.Logger
 	if a.logger == nil {
@@ -133,7 +132,7 @@ func (a *App) Close() error {
 // committed and delivered. Run closes the App.
 func (a *App) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, a.Close()) }()
-	socket, err := control.Listen(ctx, control.Options{Socket: a.control.Socket, Group: a.control.Group, Daemon: daemon{a}, Logger: a.logger})
+	socket, err := control.Listen(ctx, control.Options{Socket: a.fixed.control.Socket, Group: a.fixed.control.Group, Daemon: daemon{a}, Logger: a.logger})
 	if err != nil {
 		return err
 	}
@@ -155,7 +154,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	serve("serving http", page)
 	serve("watching the configuration", a.follow)
 	serve("watching files", func(ctx context.Context) error { a.places.files.Run(ctx); return nil })
-	a.logger.Info("started", "event", "started", "version", a.options.Version, "tokens", len(a.refresher.Names()), "socket", a.control.Socket)
+	a.logger.Info("started", "event", "started", "version", a.options.Version, "tokens", len(a.refresher.Names()), "socket", a.fixed.control.Socket)
 	a.refresher.Run(ctx)
 	parts.Wait()
 	a.logger.Info("stopped", "event", "stopped")

@@ -80,7 +80,7 @@ func (b *builder) spec(t *config.Token) (*refresher.Spec, error) {
 		Source: grants.NewSource(prov.client, t.ClientID, t.ClientSecret, grant),
 		Policy: policy, PolicyPrint: planned,
 	}
-	if err := b.observers(s, t); err != nil {
+	if err := b.attach(s, t); err != nil {
 		return nil, err
 	}
 	for _, sink := range t.Sinks {
@@ -94,8 +94,8 @@ func (b *builder) spec(t *config.Token) (*refresher.Spec, error) {
 	return s, nil
 }
 
-// observers builds what acts on a token without being a sink of it.
-func (b *builder) observers(s *refresher.Spec, t *config.Token) error {
+// attach builds what acts on a token without being a sink of it.
+func (b *builder) attach(s *refresher.Spec, t *config.Token) error {
 	if u := t.OnUpdate; u != nil {
 		c, err := hook.New(u.Command, u.Timeout, b.logger)
 		if err != nil {

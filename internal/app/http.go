@@ -15,10 +15,10 @@ import (
 // listen binds the address of the http block and returns what serves it until
 // its context ends. Without the block there is nothing to serve.
 func (a *App) listen() (func(context.Context) error, error) {
-	if a.http == nil {
+	if a.fixed.http.Address == "" {
 		return func(context.Context) error { return nil }, nil
 	}
-	l, err := net.Listen("tcp", a.http.Address)
+	l, err := net.Listen("tcp", a.fixed.http.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listening for http: %w", err)
 	}

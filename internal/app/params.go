@@ -1,16 +1,19 @@
 package app
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // secretParam tells whether a grant's parameter proves who logs in, rather than
 // saying who. A changed proof leaves the tokens of the same user alone; a
-// changed user does not.
+// changed user does not. The names are those of RFC 6749, 7521, 8628 and 8693,
+// and what custom grants call theirs.
 func secretParam(name string) bool {
 	name = strings.ToLower(name)
-	for _, part := range []string{"password", "passwd", "secret", "token", "assertion", "pin", "otp", "code", "key"} {
-		if strings.Contains(name, part) && name != "brand_key" && name != "brandkey" {
-			return true
-		}
+	if slices.Contains([]string{"code", "device_code", "passcode", "passwd"}, name) {
+		return true
 	}
-	return false
+	last := name[strings.LastIndex(name, "_")+1:]
+	return slices.Contains([]string{"password", "secret", "token", "assertion", "pin", "otp"}, last)
 }

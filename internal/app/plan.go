@@ -33,7 +33,6 @@ const (
 type PlanOptions struct {
 	ConfigPaths []string
 	Socket      string // of the running daemon; empty: as the configuration says
-	Version     string
 }
 
 // Plan tells what a reload of the configuration would do to each token of the
@@ -166,24 +165,36 @@ func planStart(ctx context.Context, cfg *config.Config) (*control.Plan, error) {
 	plan := &control.Plan{}
 	now := time.Now()
 	for _, s := range specs {
-		c := control.Change{Token: s.Name, Action: control.ActionStart, Request: first(s), Details: []string{"no token is stored"}}
 		rec, err := load(s.Name)
-		switch {
-		case err != nil || rec.AccessToken.IsEmpty():
-		case rec.Binding != s.Binding:
-			c.Details = []string{"the stored token belongs to another endpoint, client, grant, user or scope"}
-		case rec.Intent != nil:
-			c.Details = []string{"the last refresh was interrupted"}
-		case !rec.Valid(now):
-			c.Details = []string{"the stored token has expired"}
-		default:
-			c.Request = ""
-			c.Details = []string{fmt.Sprintf("resumes generation %d, valid until %s", rec.Generation, rec.ExpiresAt.Format(time.RFC3339))}
+		if err != nil {
+			rec = token.Record{}
+		}
+		c := control.Change{Token: s.Name, Action: control.ActionStart, Details: []string{situation(s, rec, now)}}
+		if kind, at := refresher.First(s, rec, now); at.Sub(now) < soon {
+			c.Request = kind
 		}
 		plan.Changes = append(plan.Changes, c)
 	}
 	sortChanges(plan)
 	return plan, nil
+}
+
+// soon is within the time over which a start spreads what is overdue.
+const soon = time.Minute
+
+// situation says in words what a start finds of a token.
+func situation(s *refresher.Spec, rec token.Record, now time.Time) string {
+	switch {
+	case rec.AccessToken.IsEmpty():
+		return "no token is stored"
+	case rec.Binding != s.Binding:
+		return "the stored token belongs to another endpoint, client, grant, user or scope"
+	case rec.Intent != nil:
+		return "the last refresh was interrupted"
+	case !rec.Valid(now):
+		return "the stored token has expired"
+	}
+	return fmt.Sprintf("resumes generation %d, valid until %s", rec.Generation, rec.ExpiresAt.Format(time.RFC3339))
 }
 
 // stored opens the state that a daemon left, if there is one.

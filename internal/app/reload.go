@@ -26,6 +26,7 @@ func (a *App) Reload(ctx context.Context) error {
 	err := report.Err()
 	if err == nil {
 		a.warn(report)
+		a.warnFixed(cfg)
 		err = a.apply(ctx, cfg, report)
 	}
 	if err != nil {
@@ -62,7 +63,7 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, report *config.Repo
 	}
 	a.rewatch()
 	// Reading a fleet's configuration takes a multiple of what is kept of it.
-	go debug.FreeOSMemory()
+	debug.FreeOSMemory()
 	return nil
 }
 
@@ -86,6 +87,38 @@ func (a *App) refuse(err error, report *config.Report) {
 	if bad, ok := errors.AsType[*config.Error](err); ok {
 		for _, d := range bad.Report.Diagnostics {
 			a.logger.Error("configuration fault", "event", "config_fault", "fault", d.String())
+		}
+	}
+}
+
+// fixed is what of a configuration is taken at start alone.
+type fixed struct {
+	state   config.State
+	control config.Control
+	log     config.Log
+	http    config.HTTP
+}
+
+func fixedOf(cfg *config.Config) fixed {
+	f := fixed{state: cfg.State, control: cfg.Control, log: cfg.Log}
+	if cfg.HTTP != nil {
+		f.http = *cfg.HTTP
+	}
+	return f
+}
+
+// warnFixed says which changes wait for a restart.
+func (a *App) warnFixed(cfg *config.Config) {
+	now := fixedOf(cfg)
+	for _, block := range []struct {
+		name    string
+		changed bool
+	}{
+		{"state", now.state != a.fixed.state}, {"control", now.control != a.fixed.control},
+		{"log", now.log != a.fixed.log}, {"http", now.http != a.fixed.http},
+	} {
+		if block.changed {
+			a.logger.Warn("a changed block takes effect at the next start", "event", "restart_needed", "block", block.name)
 		}
 	}
 }

@@ -27,7 +27,7 @@ type State struct {
 	Key token.Secret // AEAD key; empty when records are not sealed
 }
 
-// HTTP is the listener of metrics, health and status.
+// HTTP is the listener of health: /healthz and /readyz.
 type HTTP struct{ Address string } // host:port
 
 // Control is the unix socket that the command line talks to.

@@ -43,7 +43,7 @@ func ready(w http.ResponseWriter, s Source) {
 	now := time.Now()
 	waiting := map[string]string{}
 	for _, t := range s.Status() {
-		if why := Unready(t, now); why != "" {
+		if why := unready(t, now); why != "" {
 			waiting[t.Name] = why
 		}
 	}
@@ -54,14 +54,14 @@ func ready(w http.ResponseWriter, s Source) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"ready": len(waiting) == 0, "waiting": waiting})
 }
 
-// Unready says in words why a token cannot be used by its consumers; it returns
+// unready says in words why a token cannot be used by its consumers; it returns
 // the empty string for one that can.
-func Unready(t token.Status, now time.Time) string {
+func unready(t token.Status, now time.Time) string {
 	if !now.Before(t.ExpiresAt) {
 		return string(t.State)
 	}
 	for _, s := range t.Sinks {
-		if s.Generation == 0 {
+		if s.Generation != t.Generation {
 			return fmt.Sprintf("sink %s %s does not hold it yet", s.Kind, s.Target)
 		}
 	}

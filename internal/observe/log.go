@@ -27,70 +27,53 @@ func durations(_ []string, a slog.Attr) slog.Attr {
 }
 
 // Log writes one line per event.
-type Log struct{ logger *slog.Logger }
+type Log struct {
+	logger *slog.Logger
+	words  map[refresher.Kind]line
+}
 
 // NewLog returns a Log.
-func NewLog(l *slog.Logger) *Log { return &Log{logger: l} }
+func NewLog(l *slog.Logger) *Log { return &Log{logger: l, words: words()} }
 
 // words is what an event is called in a log line, and how much it matters.
-func words(k refresher.Kind) (slog.Level, string) {
-	switch k {
-	case refresher.Refreshed:
-		return slog.LevelInfo, "token refreshed"
-	case refresher.LoggedIn:
-		return slog.LevelInfo, "logged in"
-	case refresher.Resumed:
-		return slog.LevelDebug, "stored token taken up"
-	case refresher.AttemptFailed:
-		return slog.LevelWarn, "token request failed"
-	case refresher.RefreshDenied:
-		return slog.LevelWarn, "refresh token refused; logging in anew"
-	case refresher.NeedsHuman:
-		return slog.LevelError, "a person must put a new refresh token into the configuration"
-	case refresher.Salvaged:
-		return slog.LevelWarn, "unusable answer; its refresh token was kept"
-	case refresher.Odd:
-		return slog.LevelDebug, "the server deviates from the protocol"
-	case refresher.Expired:
-		return slog.LevelError, "access token expired before a new one was had"
-	case refresher.StateFailed:
-		return slog.LevelError, "state not saved"
-	case refresher.SinkWritten:
-		return slog.LevelDebug, "sink written"
-	case refresher.SinkUnchanged:
-		return slog.LevelDebug, "sink holds it already"
-	case refresher.SinkRepaired:
-		return slog.LevelWarn, "sink was changed by somebody else and put back"
-	case refresher.SinkFight:
-		return slog.LevelError, "somebody keeps changing the sink; repairs slow down"
-	case refresher.SinkFailed:
-		return slog.LevelError, "sink not written"
-	case refresher.HookRan:
-		return slog.LevelInfo, "on_update command ran"
-	case refresher.HookFailed:
-		return slog.LevelError, "on_update command failed"
-	case refresher.ProbeRefused:
-		return slog.LevelWarn, "the resource refused the token"
-	case refresher.ProbeFailed:
-		return slog.LevelWarn, "the resource could not be asked"
-	case refresher.Throttled:
-		return slog.LevelWarn, "the provider asks for fewer requests"
-	case refresher.ClockStepped:
-		return slog.LevelWarn, "the clock was stepped, or the machine slept"
-	case refresher.Retired:
-		return slog.LevelInfo, "token retired"
-	case refresher.Panicked:
-		return slog.LevelError, "a defect in tokend was caught"
-	default:
-		return slog.LevelInfo, string(k)
+func words() map[refresher.Kind]line {
+	return map[refresher.Kind]line{
+		refresher.Refreshed:     {slog.LevelInfo, "token refreshed"},
+		refresher.LoggedIn:      {slog.LevelInfo, "logged in"},
+		refresher.Resumed:       {slog.LevelDebug, "stored token taken up"},
+		refresher.AttemptFailed: {slog.LevelWarn, "token request failed"},
+		refresher.RefreshDenied: {slog.LevelWarn, "refresh token refused; logging in anew"},
+		refresher.NeedsHuman:    {slog.LevelError, "a person must put a new refresh token into the configuration"},
+		refresher.Salvaged:      {slog.LevelWarn, "unusable answer; its refresh token was kept"},
+		refresher.Odd:           {slog.LevelDebug, "the server deviates from the protocol"},
+		refresher.Expired:       {slog.LevelError, "access token expired before a new one was had"},
+		refresher.StateFailed:   {slog.LevelError, "state not saved"},
+		refresher.SinkWritten:   {slog.LevelDebug, "sink written"},
+		refresher.SinkUnchanged: {slog.LevelDebug, "sink holds it already"},
+		refresher.SinkRepaired:  {slog.LevelWarn, "sink was changed by somebody else and put back"},
+		refresher.SinkFight:     {slog.LevelError, "somebody keeps changing the sink; repairs slow down"},
+		refresher.SinkFailed:    {slog.LevelError, "sink not written"},
+		refresher.HookRan:       {slog.LevelInfo, "on_update command ran"},
+		refresher.HookFailed:    {slog.LevelError, "on_update command failed"},
+		refresher.ProbeRefused:  {slog.LevelWarn, "the resource refused the token"},
+		refresher.ProbeFailed:   {slog.LevelWarn, "the resource could not be asked"},
+		refresher.Throttled:     {slog.LevelWarn, "the provider asks for fewer requests"},
+		refresher.ClockStepped:  {slog.LevelWarn, "the clock was stepped, or the machine slept"},
+		refresher.Retired:       {slog.LevelInfo, "token retired"},
+		refresher.Panicked:      {slog.LevelError, "a defect in tokend was caught"},
 	}
+}
+
+type line struct {
+	level slog.Level
+	text  string
 }
 
 // Observe implements refresher.Observer.
 func (l *Log) Observe(e refresher.Event) {
-	level, message := words(e.Kind)
+	w := l.words[e.Kind]
 	ctx := context.Background()
-	if !l.logger.Enabled(ctx, level) {
+	if !l.logger.Enabled(ctx, w.level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 12)
@@ -106,7 +89,7 @@ func (l *Log) Observe(e refresher.Event) {
 	if e.Err != nil {
 		attrs = append(attrs, slog.String("error", e.Err.Error()))
 	}
-	l.logger.LogAttrs(ctx, level, message, attrs...)
+	l.logger.LogAttrs(ctx, w.level, w.text, attrs...)
 }
 
 func appendTimes(attrs []slog.Attr, e refresher.Event) []slog.Attr {

@@ -155,6 +155,14 @@ func (e *entry) adopt(rec token.Record, now time.Time) {
 	e.next.at = at
 }
 
+// First tells what a start does with a token and its stored record, "login",
+// "refresh" or nothing, and when it is planned.
+func First(s *Spec, rec token.Record, now time.Time) (kind string, at time.Time) {
+	e := newEntry(s)
+	e.adopt(rec, now)
+	return e.choose(now).String(), e.next.at
+}
+
 // seed begins a family with the configured refresh token, unless this family
 // already did.
 func (e *entry) seed() (fresh bool) {
