@@ -43,10 +43,10 @@ type Update struct {
 	ExpiresAt  time.Time
 	Generation uint64
 
-	// Conceal are secrets that are struck out of the command's output before
+	// Conceal returns secrets that are struck out of the command's output before
 	// that goes into an error: a command may well print the file it was called
-	// for.
-	Conceal []token.Secret
+	// for. It is asked again when the command has ended. Nil for none.
+	Conceal func() []token.Secret
 }
 
 // New checks the argument vector. A timeout of 0 stands for 30 s. A command

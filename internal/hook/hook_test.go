@@ -88,7 +88,7 @@ func TestFailureShowsTheEndOfTheOutput(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			u := update
-			u.Conceal = []token.Secret{token.NewSecret("canary/+=1"), {}}
+			u.Conceal = func() []token.Secret { return []token.Secret{token.NewSecret("canary/+=1"), {}} }
 			err := newCommand(t, []string{"sh", "-c", test.script}, 0).Run(t.Context(), u)
 			if err == nil {
 				t.Fatal("Run returned nil")
@@ -114,7 +114,7 @@ func TestFailureShowsTheEndOfTheOutput(t *testing.T) {
 func TestCutLeavesNoPartOfASecret(t *testing.T) {
 	secret := strings.Repeat("canary", 200)
 	u := update
-	u.Conceal = []token.Secret{token.NewSecret(secret)}
+	u.Conceal = func() []token.Secret { return []token.Secret{token.NewSecret(secret)} }
 	for _, filler := range []int{1, 7, 101} {
 		script := `i=0; while [ $i -lt 300 ]; do printf %s "$1$2"; i=$((i+1)); done; exit 1`
 		err := newCommand(t, []string{"sh", "-c", script, "sh", secret, strings.Repeat("x", filler)}, 0).Run(t.Context(), u)

@@ -19,27 +19,36 @@ var struck = []byte("[redacted]")
 // tail keeps the end of what is written to it, with room for one secret more, so
 // that no part of a secret can stand at the cut.
 type tail struct {
-	conceal [][]byte
-	margin  int // the longest secret
+	conceal func() []token.Secret // nil for nothing
+	margin  int                   // the longest secret when the command began
 
 	mu  sync.Mutex
 	buf []byte
 	cut bool // something before buf was dropped
 }
 
-func newTail(secrets []token.Secret) *tail {
-	t := &tail{}
-	for _, s := range secrets {
+func newTail(conceal func() []token.Secret) *tail {
+	t := &tail{conceal: conceal}
+	_, t.margin = t.forms()
+	return t
+}
+
+// forms are what a secret may look like, and the length of the longest.
+func (t *tail) forms() (forms [][]byte, longest int) {
+	if t.conceal == nil {
+		return nil, 0
+	}
+	for _, s := range t.conceal() {
 		if s.IsEmpty() {
 			continue
 		}
 		v := s.Reveal()
 		for _, form := range []string{v, url.QueryEscape(v), base64.StdEncoding.EncodeToString([]byte(v))} {
-			t.conceal = append(t.conceal, []byte(form))
-			t.margin = max(t.margin, len(form))
+			forms = append(forms, []byte(form))
+			longest = max(longest, len(form))
 		}
 	}
-	return t
+	return forms, longest
 }
 
 func (t *tail) Write(p []byte) (int, error) {
@@ -56,14 +65,15 @@ func (t *tail) Write(p []byte) (int, error) {
 
 // words renders the output for an error: nothing, or one quoted line.
 func (t *tail) words() string {
+	secrets, margin := t.forms()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := t.buf
-	for _, secret := range t.conceal {
+	for _, secret := range secrets {
 		out = bytes.ReplaceAll(out, secret, struck)
 	}
 	if t.cut { // what stands first may be the end of a secret
-		out = out[min(t.margin, len(out)):]
+		out = out[min(max(t.margin, margin), len(out)):]
 	}
 	if len(out) > maxOutput {
 		out = out[len(out)-maxOutput:]

@@ -2,6 +2,7 @@ package refresher
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/token"
@@ -21,6 +22,7 @@ type hookRun struct {
 	queued   bool
 	running  bool
 	again    bool
+	shown    []token.Secret // the access tokens of the sinks while it runs
 	failures int
 	ran      uint64 // the generation it last ran for, with success
 	at       time.Time
@@ -34,6 +36,7 @@ func (r *Refresher) notify(h *hookRun) {
 	case h.entry.spec.Hook == nil || h.queued:
 	case h.running:
 		h.again = true
+		h.shown = append(h.shown, h.entry.rec.AccessToken)
 	default:
 		h.queued = true
 		r.enqueue(hookPool, h)
@@ -51,8 +54,10 @@ func (h *hookRun) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 		return nil
 	}
 	h.running = true
+	h.shown = []token.Secret{e.rec.AccessToken}
 	r.alarms.clear(&h.retry)
-	u := Update{Token: e.spec.Name, ExpiresAt: e.rec.ExpiresAt, Generation: e.rec.Generation, Conceal: []token.Secret{e.rec.AccessToken}}
+	u := Update{Token: e.spec.Name, ExpiresAt: e.rec.ExpiresAt, Generation: e.rec.Generation,
+		Conceal: func() []token.Secret { return r.shown(h) }}
 	for _, d := range e.deliveries {
 		if d.held.Generation == u.Generation {
 			u.Targets = append(u.Targets, d.spec.Target)
@@ -65,13 +70,20 @@ func (h *hookRun) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 	}
 }
 
+// shown returns the access tokens that the sinks have held while the hook runs.
+func (r *Refresher) shown(h *hookRun) []token.Secret {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append(slices.Clone(h.shown), h.entry.rec.AccessToken)
+}
+
 // notified notes how the hook went. A generation whose hook has run is recorded,
 // so that a restart neither forgets a hook nor runs one for nothing.
 func (r *Refresher) notified(h *hookRun, u Update, err error) {
 	r.mu.Lock()
 	now := r.now()
 	e := h.entry
-	h.running, h.at = false, now
+	h.running, h.shown, h.at = false, nil, now
 	ev := Event{Kind: HookRan, At: now, Token: u.Token, Provider: e.spec.Provider, Generation: u.Generation, Err: err}
 	if err != nil {
 		ev.Kind = HookFailed

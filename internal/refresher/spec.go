@@ -78,7 +78,11 @@ type Update struct {
 	Targets    []string // of the sinks that hold the generation
 	ExpiresAt  time.Time
 	Generation uint64
-	Conceal    []token.Secret // to be struck out of what the hook prints
+
+	// Conceal returns what is to be struck out of what the hook has printed so
+	// far: a command may well print the file it was called for, and a refresh may
+	// have replaced that meanwhile.
+	Conceal func() []token.Secret
 }
 
 // Prober asks a resource whether it takes the token. refused means that the
