@@ -38,11 +38,7 @@ that was current at its start: one that runs for long reads a sink instead.`,
 			if err := errors.Join(checkVariable(cmd, variable), fresh.check(cmd)); err != nil {
 				return err
 			}
-			client, err := daemon.client()
-			if err != nil {
-				return err
-			}
-			t, err := fresh.token(cmd.Context(), client, args[0])
+			t, err := fresh.token(cmd.Context(), &daemon, args[0])
 			if err != nil {
 				return err
 			}

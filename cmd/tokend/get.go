@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tokend-project/tokend/internal/control"
 	"github.com/tokend-project/tokend/internal/sinks"
 	"github.com/tokend-project/tokend/internal/token"
 )
@@ -35,7 +34,11 @@ func (f *freshness) check(cmd *cobra.Command) error {
 
 // token asks the daemon for the token, after waiting for it where that is
 // wanted.
-func (f *freshness) token(ctx context.Context, client *control.Client, name string) (token.Token, error) {
+func (f *freshness) token(ctx context.Context, daemon *daemonFlags, name string) (token.Token, error) {
+	client, err := daemon.client()
+	if err != nil {
+		return token.Token{}, err
+	}
 	if f.wait > 0 {
 		if err := client.Wait(ctx, []string{name}, f.minTTL, f.wait); err != nil {
 			return token.Token{}, err
@@ -67,11 +70,7 @@ token, or less than --min-ttl is left of it.`,
 			if err := fresh.check(cmd); err != nil {
 				return err
 			}
-			client, err := daemon.client()
-			if err != nil {
-				return err
-			}
-			t, err := fresh.token(cmd.Context(), client, args[0])
+			t, err := fresh.token(cmd.Context(), &daemon, args[0])
 			if err != nil {
 				return err
 			}
