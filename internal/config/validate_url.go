@@ -2,9 +2,10 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/tokend-project/tokend/internal/loopback"
 )
 
 // validateURL judges an address that secrets are sent to. It never repeats the
@@ -22,17 +23,7 @@ func (d *decoder) validateURL(s section, key, address string, allowInsecure bool
 		s.fault(key, "Unsuitable address", fmt.Sprintf("%q must not have a fragment, \"#…\" (RFC 6749 section 3.2).", key))
 	case key == "token_endpoint" && strings.Contains(address, "?"):
 		s.fault(key, "Query in an address", "The token_endpoint must not have a query, \"?…\". Write what it holds as request { query = { name = \"value\" } }.")
-	case u.Scheme == "http" && !allowInsecure && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !allowInsecure && !loopback.Is(u.Hostname()):
 		s.fault(key, "Plain http", "Secrets would go over the network unencrypted. Use https://, or set allow_insecure_http = true if that network is yours.")
 	}
-}
-
-// isLoopback reports whether a host is this machine for certain: by its literal
-// address, or as localhost (RFC 6761 section 6.3).
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/tokend-project/tokend/internal/loopback"
 )
 
 // parseEndpoint checks what RFC 6749 section 3.2 asks of a token endpoint: TLS
@@ -27,20 +29,10 @@ func parseEndpoint(s string, allowInsecure bool) (*url.URL, error) {
 		return nil, errors.New("a fragment is not allowed (RFC 6749 section 3.2)")
 	case !visibleASCII(u.Host) || !visibleASCII(u.RequestURI()):
 		return nil, errors.New("host, path and query must be ASCII")
-	case u.Scheme == "http" && !allowInsecure && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !allowInsecure && !loopback.Is(u.Hostname()):
 		return nil, fmt.Errorf("plain http to %s would show every secret to the network; use https, or set allow_insecure_http", u.Hostname())
 	}
 	return u, nil
-}
-
-// loopback goes by the literal alone: a name that resolves to loopback today
-// may resolve to something else tomorrow.
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 func visibleASCII(s string) bool {

@@ -14,11 +14,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/tokend-project/tokend/internal/loopback"
 	"github.com/tokend-project/tokend/internal/token"
 )
 
@@ -100,19 +100,11 @@ func parse(raw string, insecure bool) (*url.URL, error) {
 		return nil, errors.New("the URL of a probe must not hold a user or password; use headers")
 	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return nil, errors.New("the URL of a probe must begin with https:// and name a host")
-	case u.Scheme == "http" && !insecure && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !insecure && !loopback.Is(u.Hostname()):
 		return nil, fmt.Errorf("the URL of a probe would send the token to %s unencrypted; use https, or set allow_insecure_http = true", u.Host)
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u, nil
-}
-
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }
 
 // Check sends one request with the token (RFC 6750 section 2.1) and judges the
