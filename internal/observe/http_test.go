@@ -2,6 +2,9 @@ package observe_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,63 +16,126 @@ import (
 	"github.com/tokend-project/tokend/internal/token"
 )
 
-// source is a scheduler that answers, or is stuck.
+// source answers as its fields say.
 type source struct {
-	stuck  bool
-	tokens []token.Status
+	alive  func(ctx context.Context) error
+	status []token.Status
 }
 
-func (s source) Alive(ctx context.Context) error {
-	if s.stuck {
-		<-ctx.Done()
-		return context.Cause(ctx)
-	}
-	return nil
-}
+func (s source) Alive(ctx context.Context) error { return s.alive(ctx) }
+func (s source) Status() []token.Status          { return s.status }
 
-func (s source) Status() []token.Status { return s.tokens }
-
-func ask(t *testing.T, s source, path string) (int, string) {
-	t.Helper()
+func ask(s source, method, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	observe.Handler(s).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-	return w.Code, w.Body.String()
+	observe.Handler(s).ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	return w
 }
 
-func TestHealthTellsOfASchedulerThatIsStuck(t *testing.T) {
+func TestHealthzSaysWhetherTheSchedulerIsAlive(t *testing.T) {
+	t.Parallel()
+	if w := ask(source{alive: func(context.Context) error { return nil }}, "GET", "/healthz"); w.Code != 200 || w.Body.String() != "ok\n" {
+		t.Errorf("alive: %d %q", w.Code, w.Body)
+	}
+	w := ask(source{alive: func(context.Context) error { return errors.New("inner detail") }}, "GET", "/healthz")
+	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "inner") {
+		t.Errorf("not alive: %d %q", w.Code, w.Body)
+	}
+}
+
+func TestHealthzDoesNotWaitForASchedulerThatHangs(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		if code, body := ask(t, source{stuck: true}, "/healthz"); code != http.StatusServiceUnavailable {
-			t.Errorf("stuck: %d %s", code, body)
-		}
-		if waited := time.Since(began); waited > 5*time.Second {
-			t.Errorf("whoever asks is kept waiting for %v", waited)
-		}
-		if code, body := ask(t, source{}, "/healthz"); code != http.StatusOK {
-			t.Errorf("alive: %d %s", code, body)
+		w := ask(source{alive: func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}}, "GET", "/healthz")
+		if w.Code != http.StatusServiceUnavailable || time.Since(began) != 2*time.Second {
+			t.Errorf("%d after %v", w.Code, time.Since(began))
 		}
 	})
 }
 
-func TestReadyNamesTheTokensThatAreNot(t *testing.T) {
-	live, over := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
-	held := []token.SinkStatus{{Kind: "file", Target: "/run/a", Generation: 1}}
-	good := token.Status{Name: "good", State: token.StateFresh, Generation: 1, ExpiresAt: live, Sinks: held}
-	for name, test := range map[string]struct {
-		token token.Status
-		ready bool
+// A token that needs a person, or whose last attempt failed, is ready as long as
+// what it holds is valid: consumers can work.
+func TestReadyzNamesWhatConsumersCannotUse(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	status := func(state token.State, left time.Duration, sinks ...uint64) token.Status {
+		s := token.Status{Name: "operator", State: state, Generation: 3, ExpiresAt: now.Add(left)}
+		for _, generation := range sinks {
+			s.Sinks = append(s.Sinks, token.SinkStatus{Kind: "file", Target: "/run/t", Generation: generation})
+		}
+		return s
+	}
+	named := func(name string, s token.Status) token.Status {
+		s.Name = name
+		return s
+	}
+	const late = "sink file /run/t does not hold it yet"
+	for name, c := range map[string]struct {
+		status []token.Status
+		want   map[string]string
 	}{
-		"fresh":                {token.Status{Name: "this", State: token.StateFresh, Generation: 1, ExpiresAt: live, Sinks: held}, true},
-		"retrying, still good": {token.Status{Name: "this", State: token.StateRetrying, Generation: 1, ExpiresAt: live, Sinks: held}, true},
-		"expired":              {token.Status{Name: "this", State: token.StateExpired, Generation: 1, ExpiresAt: over, Sinks: held}, false},
-		"never had":            {token.Status{Name: "this", State: token.StatePending}, false},
-		"in no sink yet":       {token.Status{Name: "this", State: token.StateFresh, Generation: 1, ExpiresAt: live, Sinks: []token.SinkStatus{{Kind: "file"}}}, false},
+		"no tokens":                {nil, nil},
+		"fresh":                    {[]token.Status{status(token.StateFresh, time.Hour, 3, 3)}, nil},
+		"fresh, without sinks":     {[]token.Status{status(token.StateFresh, time.Hour)}, nil},
+		"retrying, still valid":    {[]token.Status{status(token.StateRetrying, time.Hour, 3)}, nil},
+		"needs a person, valid":    {[]token.Status{status(token.StateHuman, time.Hour, 3)}, nil},
+		"needs a person, expired":  {[]token.Status{status(token.StateHuman, -time.Hour, 3)}, map[string]string{"operator": "human"}},
+		"expired":                  {[]token.Status{status(token.StateExpired, -time.Second, 3)}, map[string]string{"operator": "expired"}},
+		"never had one":            {[]token.Status{{Name: "operator", State: token.StatePending}}, map[string]string{"operator": "pending"}},
+		"a sink is behind":         {[]token.Status{status(token.StateFresh, time.Hour, 3, 2)}, map[string]string{"operator": late}},
+		"a sink was never written": {[]token.Status{status(token.StateFresh, time.Hour, 0)}, map[string]string{"operator": late}},
+		"some of several": {
+			[]token.Status{
+				status(token.StateFresh, time.Hour, 3), named("b", status(token.StateFresh, time.Hour, 1)), named("c", status(token.StateExpired, -time.Hour)),
+			},
+			map[string]string{"b": late, "c": "expired"},
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			code, body := ask(t, source{tokens: []token.Status{good, test.token}}, "/readyz")
-			if (code == http.StatusOK) != test.ready || strings.Contains(body, "this") == test.ready || strings.Contains(body, "good") {
-				t.Errorf("%d %s", code, body)
+		w := ask(source{status: c.status}, "GET", "/readyz")
+		var got struct {
+			Ready   bool
+			Waiting map[string]string
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %v: %q", name, err, w.Body)
+		}
+		wantCode := http.StatusOK
+		if len(c.want) > 0 {
+			wantCode = http.StatusServiceUnavailable
+		}
+		if w.Code != wantCode || got.Ready != (len(c.want) == 0) || !maps.Equal(got.Waiting, c.want) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+// Scripts read the fields whether or not there is anything in them.
+func TestReadyzHasAllFieldsAlways(t *testing.T) {
+	t.Parallel()
+	if got, want := ask(source{}, "GET", "/readyz").Body.String(), `{"ready":true,"waiting":{}}`+"\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestHandlerServesNothingElse(t *testing.T) {
+	t.Parallel()
+	s := source{alive: func(context.Context) error { return nil }}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if w := ask(s, "HEAD", path); w.Code != http.StatusOK {
+			t.Errorf("HEAD %s: %d", path, w.Code)
+		}
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"} {
+			if w := ask(s, method, path); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
+				t.Errorf("%s %s: %d, Allow: %s", method, path, w.Code, w.Header().Get("Allow"))
 			}
-		})
+		}
+	}
+	for _, path := range []string{"/", "/healthz/", "/healthz/x", "/readyz/", "/metrics/../debug/pprof/", "/debug/pprof/", "/debug/vars"} {
+		if w := ask(s, "GET", path); w.Code == http.StatusOK {
+			t.Errorf("%s is served", path)
+		}
 	}
 }
