@@ -14,9 +14,9 @@ import (
 func (r *Refresher) commit(e *entry, t *try) {
 	odd := t.answer.Oddities
 	r.renew(t)
-	persisted := r.stage(e, t)
+	next := r.stage(e, t)
 	r.persist(e, t)
-	close(persisted)
+	close(next.persisted)
 
 	r.mu.Lock()
 	now := r.settleClock(t)
@@ -36,7 +36,7 @@ func (r *Refresher) commit(e *entry, t *try) {
 	t.lane.answered(now)
 	for _, d := range e.deliveries {
 		d.answered = t.read
-		if d.staging != persisted {
+		if d.coming != next {
 			r.deliver(d)
 		}
 	}

@@ -41,10 +41,14 @@ type delivery struct {
 	leaving  bool // its token has retired: the write under way is the last
 	unwatch  func()
 
-	// A generation that is staged while its record is being saved.
-	coming  token.Token
-	staging chan struct{} // closed once it may be published
-	removal Remover       // to run once the write under way has ended
+	coming  *coming // a generation that is staged while its record is being saved
+	removal Remover // to run once the write under way has ended
+}
+
+// coming is a generation whose record is not durable yet.
+type coming struct {
+	token     token.Token
+	persisted chan struct{} // closed once it may be published
 }
 
 func newDelivery(e *entry, s SinkSpec) *delivery {
@@ -121,9 +125,10 @@ func (d *delivery) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 	repair := d.drifted
 	d.drifted = false
 	r.alarms.clear(&d.retry)
-	t, persisted := d.entry.rec.Token, d.staging
-	if persisted != nil {
-		t = d.coming
+	t := d.entry.rec.Token
+	var persisted chan struct{}
+	if c := d.coming; c != nil {
+		t, persisted = c.token, c.persisted
 	}
 	return func(ctx context.Context) {
 		started := r.now()
@@ -133,19 +138,19 @@ func (d *delivery) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 }
 
 // stage begins to deliver a generation whose record is about to be saved, to the
-// sinks that can prepare it unseen. They publish when the channel is closed.
-func (r *Refresher) stage(e *entry, t *try) (persisted chan struct{}) {
-	persisted = make(chan struct{})
+// sinks that can prepare it unseen. They publish when it is durable.
+func (r *Refresher) stage(e *entry, t *try) *coming {
+	next := &coming{token: t.rec.Token, persisted: make(chan struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, d := range e.deliveries {
 		if _, ok := d.spec.Sink.(Stager); ok && !d.gone && !d.queued && !d.running {
-			d.coming, d.staging, d.answered = t.rec.Token, persisted, t.read
+			d.coming, d.answered = next, t.read
 			d.queued = true
 			r.enqueue(d.spec.Kind, d)
 		}
 	}
-	return persisted
+	return next
 }
 
 // publish stages t, and makes it visible once its record is durable.
@@ -187,7 +192,7 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 	ev := Event{At: now, Token: e.spec.Name, Provider: e.spec.Provider, Generation: t.Generation, ExpiresAt: t.ExpiresAt,
 		SinkKind: d.spec.Kind, Target: d.spec.Target, Took: now.Sub(o.started), Err: o.err}
 	d.running = false
-	d.coming, d.staging = token.Token{}, nil
+	d.coming = nil
 	switch {
 	case o.err != nil:
 		ev.Kind = SinkFailed

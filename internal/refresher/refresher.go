@@ -14,6 +14,9 @@ const (
 	// with one that is due: what is answered together is committed and synced
 	// together, which costs a fraction of doing it one by one.
 	together = 50 * time.Millisecond
+	// company bounds how many go along: the more there are, the longer each
+	// answer waits for the processor until its sinks hold it.
+	company = 12
 	// stepTolerance is how far wall clock and monotonic clock may drift apart
 	// within a nap before it counts as a step.
 	stepTolerance = 2 * time.Second
@@ -140,10 +143,12 @@ func (r *Refresher) round() time.Duration {
 	for a := r.alarms.due(now); a != nil; a = r.alarms.due(now) {
 		a.wakes.wake(r, now)
 	}
-	if len(r.touched) > 0 {
-		for e := r.company(now); e != nil; e = r.company(now) {
-			e.wake(r, now)
+	for range company * min(1, len(r.touched)) {
+		e := r.soon(now)
+		if e == nil {
+			break
 		}
+		e.wake(r, now)
 	}
 	for l := range r.touched {
 		delete(r.touched, l)
@@ -156,9 +161,9 @@ func (r *Refresher) round() time.Duration {
 	return nap
 }
 
-// company takes a token whose regular refresh is due soon enough to go along
+// soon takes a token whose regular refresh is due soon enough to go along
 // with those that are due now.
-func (r *Refresher) company(now time.Time) *entry {
+func (r *Refresher) soon(now time.Time) *entry {
 	if len(r.alarms) == 0 || r.alarms[0].at.After(now.Add(together)) {
 		return nil
 	}

@@ -156,7 +156,7 @@ func openDir(path string) (*dir, error) {
 		_ = root.Close()
 		return nil, err
 	}
-	d := &dir{path: path, root: root, handle: handle, fd: int(handle.Fd())}
+	d := &dir{path: path, root: root, handle: handle, fd: int(handle.Fd()), group: group{linger: renameLinger}}
 	if d.id, err = identifyFile(d.fd); err != nil {
 		d.close()
 		return nil, err
@@ -187,11 +187,8 @@ func (d *dir) identify(name string) (identity, error) {
 
 // sync makes the renames that happened before it durable.
 func (d *dir) sync() error {
-	switch {
-	case d.disk.memory:
+	if d.disk.memory {
 		return fsync(d.fd) // free, while waiting for others is not
-	case d.disk.together():
-		return d.disk.sync(d.fd)
 	}
 	return d.group.do(func(int) error { return fsync(d.fd) })
 }

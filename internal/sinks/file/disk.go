@@ -15,7 +15,6 @@ import (
 
 // When many files of one file system are due at once, one syncfs costs a fraction
 // of what as many fsyncs do, and it serves at once those who wait for the content
-// of a file and those who wait for a rename. But syncfs waits for everybody's
 // data, not only ours, and a token must not wait for somebody's backup. So it is
 // used for two callers or more, on file systems where it is known to be as durable
 // as fsync, while little is waiting to be written in the whole system; and not for
@@ -25,6 +24,11 @@ const (
 	slow     = 100 * time.Millisecond // a syncfs that takes longer was not worth it
 	parted   = 10 * time.Second       // without syncfs after a slow or failed one
 	crowded  = time.Second            // and after finding too much that waits
+	// Nobody reads a file before it is renamed, so company for its content is
+	// waited for briefly. The directory is synced when the file is in place.
+	contentLinger = 400 * time.Microsecond
+	renameLinger  = 2 * time.Millisecond
+
 	measured = 250 * time.Millisecond // how long it is believed that little waits
 )
 
@@ -59,7 +63,7 @@ func (ks *disks) get(dev uint64, fd int) *disk {
 }
 
 func newDisk(fd int) *disk {
-	k := &disk{}
+	k := &disk{group: group{linger: contentLinger}}
 	var st unix.Statfs_t
 	if unix.Fstatfs(fd, &st) == nil {
 		switch int64(st.Type) { //nolint:unconvert // it has 32 bits on some machines

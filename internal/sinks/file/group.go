@@ -1,12 +1,23 @@
 package file
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
+
+// recently is how soon after a run the next one counts as one of many. A run among
+// many waits a moment for company: a disk that is quick at one sync would
+// otherwise be asked for each by itself, which costs more CPU than all the rest.
+const recently = 5 * time.Millisecond
 
 // group lets callers share the runs of an operation that covers everything done
 // before it started. A caller is served by a run that started after its call; all
 // callers that arrive while a run is under way share the next one.
 type group struct {
+	linger time.Duration // how long a run among many waits for company
+
 	running sync.Mutex // held by the run under way
+	ended   time.Time  // when the last run was over; running guards it
 
 	mu   sync.Mutex
 	next *run // the run that has not started yet
@@ -28,9 +39,13 @@ func (g *group) do(f func(callers int) error) error {
 	}
 	g.running.Lock()
 	defer g.running.Unlock()
+	if g.linger > 0 && time.Since(g.ended) < recently {
+		time.Sleep(g.linger)
+	}
 	g.start()
 	defer close(r.done)
 	r.err = f(r.callers)
+	g.ended = time.Now()
 	return r.err
 }
 
