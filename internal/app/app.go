@@ -54,7 +54,7 @@ type App struct {
 	mu        sync.Mutex
 	providers map[string]*provider
 	watch     []string
-	loadBegan time.Time // of the last load, whether or not it was good
+	before    eve // of the last load, whether or not it was good
 	loadedAt  time.Time
 	problem   *token.Problem // why the newest configuration does not run
 	warnings  int
@@ -69,7 +69,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := report.Err(); err != nil {
 		return nil, err
 	}
-	a := &App{options: o, loadBegan: began, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{},
+	a := &App{options: o, before: eve{began: began, digest: digest(nil)}, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{},
 		fixed: fixedOf(cfg), reloaded: make(chan struct{}, 1)}
 	_, _ = rand.Read(a.salt) // never fails: it ends the process instead
 	a.logger = o.Logger

@@ -69,15 +69,19 @@ func known(err error) error {
 // Fingerprints implements control.Daemon.
 func (d daemon) Fingerprints(context.Context) (control.Fingerprints, error) {
 	out := control.Fingerprints{Salt: d.salt, Tokens: map[string]map[string]string{}}
+	pr := newPrinter(d.salt)
 	for _, s := range d.refresher.Specs() {
-		out.Tokens[s.Name] = parts(s)
+		out.Tokens[s.Name] = parts(s, pr)
 	}
 	return out, nil
 }
 
 // parts names what a token is made of, each with its fingerprint.
-func parts(s *refresher.Spec) map[string]string {
+func parts(s *refresher.Spec, pr *printer) map[string]string {
 	p := map[string]string{partLogin: s.Binding, partRequest: hexed(s.RequestPrint), partSchedule: hexed(s.PolicyPrint)}
+	if seed := s.Source.Seed(); !seed.IsEmpty() {
+		p[partSeed] = hexed(pr.begin("seed").secret(seed).sum())
+	}
 	if s.Hook != nil {
 		p[partHook] = hexed(s.HookPrint)
 	}

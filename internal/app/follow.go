@@ -100,7 +100,8 @@ func (f *follower) run(ctx context.Context) error {
 				return nil
 			}
 			d.touch()
-		case <-f.watcher.Errors: // events were lost
+		case err := <-f.watcher.Errors:
+			f.app.logger.Debug("file events were lost; looking at all of it", "event", "watch_failed", "error", err)
 			d.touch()
 		case <-d.due:
 			d.due = nil
@@ -126,27 +127,41 @@ func (d *debounce) touch() {
 	d.due = time.After(max(0, min(quiet, patience-time.Since(d.first))))
 }
 
+// eve is how things stood when a load began.
+type eve struct {
+	began  time.Time
+	paths  []string // what the configuration before it was made of
+	digest [sha256.Size]byte
+}
+
 // take remembers what the configuration that was just loaded was made of, and
 // reports whether something of it was changed since the load began, so that it
 // must be loaded again whatever its digest is.
+//
+// Of what was known before, digests tell. The times of a file tell only of what
+// is new: they change for no reason, as those of a directory that a sink is
+// in, and after a clock was set back they lie ahead of every load.
 func (f *follower) take() (again bool) {
-	f.digest = f.sum()
+	f.digest = digest(f.app.watching())
 	f.app.mu.Lock()
-	began := f.app.loadBegan.Add(-clockTick)
+	before := f.app.before
 	f.app.mu.Unlock()
+	again = digest(before.paths) != before.digest
 	for _, path := range f.app.watching() {
 		var st unix.Stat_t
-		if unix.Stat(path, &st) == nil && time.Unix(st.Ctim.Unix()).After(began) {
-			f.digest = [sha256.Size]byte{}
-			return true
+		if !slices.Contains(before.paths, path) && unix.Stat(path, &st) == nil {
+			again = again || time.Unix(st.Ctim.Unix()).After(before.began.Add(-clockTick))
 		}
 	}
-	return false
+	if again {
+		f.digest = [sha256.Size]byte{}
+	}
+	return again
 }
 
 // look reloads if what the configuration is made of has changed.
 func (f *follower) look(ctx context.Context) {
-	now := f.sum()
+	now := digest(f.app.watching())
 	if now == f.digest {
 		return
 	}
@@ -179,10 +194,10 @@ func (f *follower) aim() {
 	}
 }
 
-// sum digests the content of all that the configuration is made of.
-func (f *follower) sum() (digest [sha256.Size]byte) {
+// digest is of the content of all these files, and of the names in directories.
+func digest(paths []string) [sha256.Size]byte {
 	h := sha256.New()
-	for _, path := range f.app.watching() {
+	for _, path := range paths {
 		if err := addFile(h, path); err != nil {
 			fmt.Fprintf(h, "%q: unreadable\n", path)
 		}

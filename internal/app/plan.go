@@ -23,6 +23,7 @@ import (
 const (
 	partLogin    = "login"
 	partRequest  = "request"
+	partSeed     = "refresh token"
 	partSchedule = "schedule"
 	partHook     = "on_update"
 	partProbe    = "probe"
@@ -82,6 +83,7 @@ func planReload(specs []*refresher.Spec, running control.Fingerprints, status co
 	}
 	plan := &control.Plan{Running: true}
 	wanted := map[string]bool{}
+	pr := newPrinter(running.Salt)
 	for _, s := range specs {
 		wanted[s.Name] = true
 		was, ok := running.Tokens[s.Name]
@@ -89,7 +91,7 @@ func planReload(specs []*refresher.Spec, running control.Fingerprints, status co
 			plan.Changes = append(plan.Changes, control.Change{Token: s.Name, Action: control.ActionStart, Request: first(s), Details: []string{"the token is new"}})
 			continue
 		}
-		plan.Changes = append(plan.Changes, compare(s, was, troubled[s.Name]))
+		plan.Changes = append(plan.Changes, compare(s, parts(s, pr), was, troubled[s.Name]))
 	}
 	for name := range running.Tokens {
 		if !wanted[name] {
@@ -108,9 +110,8 @@ func first(s *refresher.Spec) string {
 	return "refresh"
 }
 
-func compare(s *refresher.Spec, was map[string]string, troubled bool) control.Change {
+func compare(s *refresher.Spec, now, was map[string]string, troubled bool) control.Change {
 	c := control.Change{Token: s.Name, Action: control.ActionKeep}
-	now := parts(s)
 	for _, name := range slices.Sorted(maps.Keys(now)) {
 		old, ok := was[name]
 		if ok && old == now[name] {
@@ -118,7 +119,7 @@ func compare(s *refresher.Spec, was map[string]string, troubled bool) control.Ch
 		}
 		c.Action = control.ActionChange
 		c.Details = append(c.Details, consequence(name, ok, troubled))
-		if name == partLogin || name == partRequest && troubled {
+		if name == partLogin || name == partSeed || name == partRequest && troubled {
 			c.Request = first(s)
 		}
 	}
@@ -136,6 +137,8 @@ func consequence(part string, existed, troubled bool) string {
 	switch {
 	case part == partLogin:
 		return "logs in anew: endpoint, client, grant, user or scope changed"
+	case part == partSeed:
+		return "begins anew with the configured refresh token"
 	case part == partRequest && troubled:
 		return "the changed request or secret is tried at once"
 	case part == partRequest:

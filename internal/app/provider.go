@@ -92,7 +92,10 @@ func binding(t *config.Token) string {
 				add(name, t.Grant.Params[name].Reveal())
 			}
 		}
-		add(t.Grant.Scope...)
+		if len(t.Grant.Scope) > 0 {
+			_, _ = h.Write([]byte(";")) // no parameter begins so: scope is not mistaken for one
+			add(t.Grant.Scope...)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -18,9 +18,10 @@ import (
 func (a *App) Reload(ctx context.Context) error {
 	a.reload.Lock()
 	defer a.reload.Unlock()
-	began := time.Now()
+	began, known := time.Now(), a.watching()
+	before := eve{began, known, digest(known)}
 	a.mu.Lock()
-	a.loadBegan = began
+	a.before = before
 	a.mu.Unlock()
 	cfg, report := load(a.options.ConfigPaths)
 	err := report.Err()
