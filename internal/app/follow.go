@@ -130,8 +130,17 @@ func (d *debounce) touch() {
 // eve is how things stood when a load began.
 type eve struct {
 	began  time.Time
-	paths  []string // what the configuration before it was made of
+	paths  []string // what the configuration before it was made of, sorted
 	digest [sha256.Size]byte
+}
+
+// fresh reports whether a path was not known then and may have changed since.
+func (e eve) fresh(path string) bool {
+	if _, known := slices.BinarySearch(e.paths, path); known {
+		return false
+	}
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && time.Unix(st.Ctim.Unix()).After(e.began.Add(-clockTick))
 }
 
 // take remembers what the configuration that was just loaded was made of, and
@@ -142,16 +151,15 @@ type eve struct {
 // is new: they change for no reason, as those of a directory that a sink is
 // in, and after a clock was set back they lie ahead of every load.
 func (f *follower) take() (again bool) {
-	f.digest = digest(f.app.watching())
+	paths := f.app.watching()
+	f.digest = digest(paths)
 	f.app.mu.Lock()
 	before := f.app.before
 	f.app.mu.Unlock()
-	again = digest(before.paths) != before.digest
-	for _, path := range f.app.watching() {
-		var st unix.Stat_t
-		if !slices.Contains(before.paths, path) && unix.Stat(path, &st) == nil {
-			again = again || time.Unix(st.Ctim.Unix()).After(before.began.Add(-clockTick))
-		}
+	if slices.Equal(paths, before.paths) {
+		again = f.digest != before.digest
+	} else {
+		again = digest(before.paths) != before.digest || slices.ContainsFunc(paths, before.fresh)
 	}
 	if again {
 		f.digest = [sha256.Size]byte{}
