@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -204,9 +205,7 @@ type aviary struct {
 func newAviary(t *testing.T, b *bell) *aviary {
 	t.Helper()
 	a := &aviary{canaries: newCanaries(), bell: b, echoes: refusals(), users: map[string]string{}, nth: map[string]int{}, probes: map[string]int{}}
-	for name, e := range oddities() {
-		a.echoes[name] = e
-	}
+	maps.Copy(a.echoes, oddities())
 	a.clientSecret, a.header, a.query = a.plant("the client's secret"), a.plantHeader("a header"), a.plant("a query parameter")
 	a.param, a.probeHeader, a.probeQuery = a.plant("a parameter"), a.plantHeader("a probe's header"), a.plantToken("a probe's query")
 	a.fixed = a.plantToken("a token's own client's secret")

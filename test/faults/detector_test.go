@@ -71,7 +71,7 @@ func shapes(secret string) map[string]string {
 		"quoted":                strings.TrimSuffix(strings.TrimPrefix(strconv.Quote(secret), `"`), `"`),
 		"in hexadecimal":        hex.EncodeToString([]byte(secret)),
 		"in HEXADECIMAL":        strings.ToUpper(hex.EncodeToString([]byte(secret))),
-		"as numbers":            strings.Trim(fmt.Sprint([]byte(secret)), "[]"),
+		"as numbers":            strings.Trim(fmt.Sprintf("%d", []byte(secret)), "[]"),
 	}
 	for _, form := range []struct{ name, text string }{{"", secret}, {" of the form", url.QueryEscape(secret)}} {
 		for skip := range 3 {
@@ -140,7 +140,7 @@ func TestDetectorFindsPlantedLeaks(t *testing.T) {
 		"in JSON in JSON":    string(twice),
 		"in a Go string":     fmt.Sprintf("%q", secret),
 		"in a Go value":      fmt.Sprintf("%#v", struct{ s string }{secret}),
-		"as bytes":           fmt.Sprint([]byte("x" + secret)),
+		"as bytes":           fmt.Sprintf("%d", []byte("x"+secret)),
 		"in hexadecimal":     fmt.Sprintf("%x", "salt"+secret),
 		"in HEXADECIMAL":     fmt.Sprintf("%X", "salt"+secret),
 		"in HTML":            "<p>" + html.EscapeString(secret) + "</p>",

@@ -319,3 +319,30 @@ func link(t *testing.T, target, path string) {
 		t.Fatal(err)
 	}
 }
+
+// What a sink writes beside the configuration changes the directory, and nothing
+// that is read from it.
+func TestSinkInTheConfigurationsDirectoryCausesNoReload(t *testing.T) {
+	t.Parallel()
+	b := newBell()
+	s, d := newServer(t, b), place(t, b)
+	s.lifetime = 2
+	config := house + s.provider(`schedule {
+    refresh_at   = 0.005
+    jitter       = 0
+    lead         = "0s"
+    min_interval = "10ms"
+  }`)
+	d.write(t, "conf/base.hcl", config)
+	d.write(t, "conf/ann.hcl", strings.Replace(person("ann", ""), "out/ann", "conf/ann.token", 1))
+	d.build(t, d.path("conf"))
+	d.run(t)
+	d.awaitDelivered(t, "ann", 50)
+	d.replace(t, "conf/base.hcl", config+"# edited\n")
+	d.await(t, "the edit is noticed", func() bool { return d.log.count("reloaded", "") > 0 })
+	d.awaitDelivered(t, "ann", d.status("ann").Generation+350)
+	// One for the start, which cannot know what came before it, and one for the edit.
+	if n := d.log.count("reloaded", ""); n > 2 {
+		t.Errorf("%d reloads for one edit", n)
+	}
+}
