@@ -51,8 +51,12 @@ func TestOnceNamesWhatIsMissingAndKeepsTheRest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	a := h.open(t, path)
-	go func() { // when all that can be has been done
-		for ctx.Err() == nil && (h.read("out/ann") == "" || !strings.Contains(h.log.String(), "invalid_client") || !strings.Contains(h.log.String(), `"sink not written"`)) {
+	settled := func() bool { // all that can be done is done
+		s := a.refresher.Status() // by name: ann, bad, cut
+		return s[0].Sinks[0].Generation == 1 && s[1].LastError != nil && s[2].Generation == 1 && s[2].Sinks[0].LastError != nil
+	}
+	go func() {
+		for ctx.Err() == nil && !settled() {
 			time.Sleep(2 * time.Millisecond)
 		}
 		cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -203,8 +204,11 @@ func situation(s *refresher.Spec, rec token.Record, now time.Time) string {
 // stored opens the state that a daemon left, if there is one.
 func stored(ctx context.Context, cfg *config.Config) (load func(string) (token.Record, error), done func(), err error) {
 	none := func(string) (token.Record, error) { return token.Record{}, token.ErrNoRecord }
-	if _, err := os.Stat(filepath.Join(cfg.State.Dir, "tokend.db")); err != nil {
+	switch _, err := os.Stat(filepath.Join(cfg.State.Dir, "tokend.db")); {
+	case errors.Is(err, fs.ErrNotExist):
 		return none, func() {}, nil
+	case err != nil: // a state that may not be seen is no empty one
+		return nil, nil, fmt.Errorf("looking for the state: %w", err)
 	}
 	store, err := statefile.Open(ctx, statefile.Options{Dir: cfg.State.Dir, Key: cfg.State.Key, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -237,6 +237,20 @@ func TestPlanAgainstADaemonThatRuns(t *testing.T) {
 	}
 }
 
+// A state that cannot be looked at holds tokens all the same: a plan that takes it
+// for empty would announce logins that never come.
+func TestPlanDoesNotTakeAnUnreadableStateForAnEmptyOne(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	path := h.config(t, "c.hcl", "", h.person("ann", ""))
+	if err := os.Symlink("state", h.path("state")); err != nil { // a loop, which stops root as well
+		t.Fatal(err)
+	}
+	if plan, err := Plan(t.Context(), PlanOptions{ConfigPaths: []string{path}}); err == nil || !strings.Contains(err.Error(), "looking for the state") {
+		t.Errorf("%v, %v", plan, err)
+	}
+}
+
 func TestPlanRefusesWhatAReloadWould(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
