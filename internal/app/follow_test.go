@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,4 +92,33 @@ func TestDigestOfWhatTheConfigurationIsMadeOf(t *testing.T) {
 	step("an editor's backup", false, write("conf/a.hcl~", ""))
 	step("a renamed one", true, func() error { return os.Rename(h.path("conf/a.hcl"), h.path("conf/b.hcl")) })
 	step("a directory in a file's place", true, func() error { return errors.Join(os.Remove(secret), os.Mkdir(secret, 0o700)) })
+}
+
+// A configuration may be refused for a file that is not there yet; when that file
+// comes, it is good. What the last good one was made of is still of interest too.
+func TestRefusedConfigurationIsWatchedBesideTheOneThatRuns(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	old, missing := h.write(t, "old-secret", "one"), h.path("new-secret")
+	using := func(path string) string {
+		return h.config(t, "c.hcl", "", h.person("ann", "client_secret = file(\""+path+"\")"))
+	}
+	a := h.open(t, using(old))
+	defer func() { _ = a.Close() }()
+	path := using(missing)
+	if err := a.Reload(t.Context()); err == nil {
+		t.Fatal("a secret that is not there is taken")
+	}
+	for _, want := range []string{path, old, missing} {
+		if !slices.Contains(a.watching(), want) {
+			t.Errorf("%s is not watched: %v", want, a.watching())
+		}
+	}
+	h.write(t, "new-secret", "two")
+	if err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(a.watching(), old) {
+		t.Error("what nothing is made of any more is watched")
+	}
 }
