@@ -20,6 +20,8 @@ type lane struct {
 	waiting  queue
 	inFlight int
 	window   int // requests that may be in flight now, up to limits.Concurrency
+	ramp     int // the same, while the lane is getting up to speed
+	ramped   time.Time
 	alarm    alarm
 
 	resume   time.Time     // no request before
@@ -31,6 +33,9 @@ type lane struct {
 }
 
 const (
+	firstRamp = 8
+	rampEvery = 10 * time.Millisecond
+
 	leastWindow = 4 // an outage is probed by this many at once, so that one hung probe does not hide its end
 	firstPause  = time.Second
 	longPause   = 10 * time.Second // a 429 may mean one client only; each token obeys its own Retry-After in full
@@ -67,6 +72,9 @@ func (l *lane) admit(now time.Time) (bool, time.Time) {
 	if l.inFlight >= l.window {
 		return false, time.Time{}
 	}
+	if again := l.climb(now); !again.IsZero() {
+		return false, again
+	}
 	if now.Before(l.resume) {
 		return false, l.resume
 	}
@@ -83,6 +91,23 @@ func (l *lane) admit(now time.Time) (bool, time.Time) {
 		}
 	}
 	return true, time.Time{}
+}
+
+// climb doubles the requests in flight as long as there is more to do than a few
+// at once get done. A few are best when the server is quick: each answer then
+// gets to its sinks before the next ones compete with it for the processor. Where
+// it is slow, hundreds are in flight within some tens of milliseconds.
+func (l *lane) climb(now time.Time) (again time.Time) {
+	switch {
+	case l.inFlight == 0:
+		l.ramp, l.ramped = firstRamp, now
+	case l.inFlight < l.ramp:
+	case now.Before(l.ramped.Add(rampEvery)):
+		return l.ramped.Add(rampEvery)
+	default:
+		l.ramp, l.ramped = min(2*l.ramp, l.limits.Concurrency), now
+	}
+	return time.Time{}
 }
 
 // grow raises a learned rate slowly, to find out when the server grants more.

@@ -13,10 +13,9 @@ const (
 	// together is how much earlier than planned a refresh may start to go along
 	// with one that is due: what is answered together is committed and synced
 	// together, which costs a fraction of doing it one by one.
-	together = 50 * time.Millisecond
-	// company bounds how many go along: the more there are, the longer each
-	// answer waits for the processor until its sinks hold it.
-	company = 12
+	together = 150 * time.Millisecond
+	// company bounds how many go along.
+	company = 64
 	// stepTolerance is how far wall clock and monotonic clock may drift apart
 	// within a nap before it counts as a step.
 	stepTolerance = 2 * time.Second

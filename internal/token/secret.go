@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"log/slog"
+	"unique"
 )
 
 const redacted = "[redacted]"
@@ -17,26 +18,39 @@ const redacted = "[redacted]"
 // A Secret is immutable and safe for concurrent use. It is comparable with ==,
 // which is not constant-time; use [Secret.Equal] where the other side is chosen
 // by somebody else.
-type Secret struct{ value string }
+//
+// The string lies behind a handle, because fmt calls no method of a field that
+// is not exported: a struct that holds a Secret prints an address.
+type Secret struct{ handle unique.Handle[string] }
 
 // NewSecret wraps s.
-func NewSecret(s string) Secret { return Secret{value: s} }
+func NewSecret(s string) Secret {
+	if s == "" {
+		return Secret{}
+	}
+	return Secret{handle: unique.Make(s)}
+}
 
 // Reveal returns the secret itself. It is for the place that sends it to its
 // owner (a request, a sink, a sealed record), and for nothing else.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.IsEmpty() {
+		return ""
+	}
+	return s.handle.Value()
+}
 
 // IsEmpty reports whether the secret is the empty string.
-func (s Secret) IsEmpty() bool { return s.value == "" }
+func (s Secret) IsEmpty() bool { return s == Secret{} }
 
 // Equal compares in constant time.
 func (s Secret) Equal(other Secret) bool {
-	return subtle.ConstantTimeCompare([]byte(s.value), []byte(other.value)) == 1
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
 
 // Sum is the SHA-256 of the secret. It names a high-entropy secret, such as a
 // refresh token, without holding it; it does not protect a guessable one.
-func (s Secret) Sum() [sha256.Size]byte { return sha256.Sum256([]byte(s.value)) }
+func (s Secret) Sum() [sha256.Size]byte { return sha256.Sum256([]byte(s.Reveal())) }
 
 // String implements [fmt.Stringer].
 func (Secret) String() string { return redacted }

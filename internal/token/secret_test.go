@@ -79,8 +79,22 @@ func filled() holder {
 	}
 }
 
-// The verb p is not among them: fmt hands it to no method, and vet refuses it for
-// what is no pointer. Nor does fmt call the methods of unexported fields.
+// fmt calls no methods of unexported fields, and hands the verb p to none at all.
+func TestSecretInAnUnexportedFieldIsAnAddress(t *testing.T) {
+	t.Parallel()
+	hidden := struct {
+		name   string
+		secret token.Secret
+	}{"hidden", token.NewSecret(canary)}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%p"} {
+		for _, value := range []any{hidden, &hidden, []any{hidden}, hidden.secret} {
+			if text := fmt.Sprintf(verb, value); strings.Contains(text, canary) || strings.Contains(text, hex.EncodeToString([]byte(canary))) {
+				t.Errorf("%s prints the secret: %s", verb, text)
+			}
+		}
+	}
+}
+
 func TestSecretIsSeenUnderNoVerb(t *testing.T) {
 	t.Parallel()
 	s := token.NewSecret(canary)
