@@ -127,7 +127,7 @@ func redraw(ctx context.Context, client *control.Client, names []string, w io.Wr
 	s, err := client.Status(ctx, names...)
 	switch {
 	case ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // the user ended the watch
 	case errors.Is(err, control.ErrUnknownToken):
 		return err
 	case err != nil:

@@ -43,21 +43,21 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // name is given.
 func (c *Client) Status(ctx context.Context, names ...string) (Status, error) {
 	var s Status
-	err := c.quick(ctx, http.MethodGet, pathStatus, url.Values{"token": names}, &s)
+	err := c.quick(ctx, pathStatus, url.Values{"token": names}, &s)
 	return s, err
 }
 
 // Names returns the names of all tokens, in order.
 func (c *Client) Names(ctx context.Context) ([]string, error) {
 	var names []string
-	err := c.quick(ctx, http.MethodGet, pathNames, nil, &names)
+	err := c.quick(ctx, pathNames, nil, &names)
 	return names, err
 }
 
 // Token returns the current access token of name; see [Daemon].
 func (c *Client) Token(ctx context.Context, name string, minTTL time.Duration) (token.Token, error) {
 	var a tokenAnswer
-	if err := c.quick(ctx, http.MethodGet, named(pathToken, name), url.Values{"min_ttl": {minTTL.String()}}, &a); err != nil {
+	if err := c.quick(ctx, named(pathToken, name), url.Values{"min_ttl": {minTTL.String()}}, &a); err != nil {
 		return token.Token{}, err
 	}
 	return a.token(), nil
@@ -90,7 +90,7 @@ func (c *Client) Reload(ctx context.Context) error {
 // Fingerprints describes the running configuration; see [Daemon].
 func (c *Client) Fingerprints(ctx context.Context) (Fingerprints, error) {
 	var f Fingerprints
-	err := c.quick(ctx, http.MethodGet, pathFingerprints, nil, &f)
+	err := c.quick(ctx, pathFingerprints, nil, &f)
 	return f, err
 }
 
@@ -98,10 +98,10 @@ func named(path, name string) string {
 	return strings.Replace(path, "{name}", url.PathEscape(name), 1)
 }
 
-func (c *Client) quick(ctx context.Context, method, path string, query url.Values, answer any) error {
+func (c *Client) quick(ctx context.Context, path string, query url.Values, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
 	defer cancel()
-	return c.ask(ctx, method, path, query, answer)
+	return c.ask(ctx, http.MethodGet, path, query, answer)
 }
 
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, answer any) error {

@@ -104,7 +104,7 @@ func read(ctx context.Context, cn *conn, request *http.Request, body *buffer) (*
 		}
 		return nil, false, failed(ctx, token.Ambiguous, "read", err)
 	}
-	answer, err := head(cn, request)
+	answer, err := head(cn, request) //nolint:bodyclose // the connection is closed or reused as a whole
 	if err != nil {
 		return nil, false, failed(ctx, token.Ambiguous, "read", err)
 	}

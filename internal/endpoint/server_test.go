@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -135,10 +134,6 @@ func newClient(t *testing.T, c Config) *Client {
 	}
 	t.Cleanup(client.Close)
 	return client
-}
-
-func get() map[string]Request {
-	return map[string]Request{"": {Method: http.MethodGet, ClientAuth: "none"}}
 }
 
 func secrets(pairs ...string) map[string]token.Secret {

@@ -110,13 +110,19 @@ func (r *Refresher) request(t *try) {
 // deadline bounds an attempt. A refresh is cancelled by its deadline alone: not
 // by a reload, not by a shutdown.
 func (r *Refresher) deadline(t *try) (context.Context, context.CancelFunc) {
-	ctx := context.Background()
-	if t.kind == login {
-		r.mu.Lock()
-		ctx = r.requests
-		r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout(t.spec.Policy.Timeout, t.rec.Token, t.started))
+	if t.kind == refresh {
+		return ctx, cancel
 	}
-	return context.WithTimeout(ctx, attemptTimeout(t.spec.Policy.Timeout, t.rec.Token, t.started))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.logins[t] = cancel
+	return ctx, func() {
+		cancel()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.logins, t)
+	}
 }
 
 // intend makes durable that the refresh token is about to be spent. That the

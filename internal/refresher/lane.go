@@ -33,7 +33,7 @@ type lane struct {
 }
 
 const (
-	firstRamp = 8
+	firstRamp = 4
 	rampEvery = 10 * time.Millisecond
 
 	leastWindow = 4 // an outage is probed by this many at once, so that one hung probe does not hide its end

@@ -60,9 +60,9 @@ type Refresher struct {
 	touched  map[*lane]struct{} // lanes that got work since the last round
 	running  bool
 	draining bool
-	requests context.Context // of logins: it ends a while after Run's, and every attempt derives its deadline from it
-	changed  chan struct{}   // closed and replaced when something changed, for those who wait
-	watched  int             // how many wait
+	logins   map[*try]context.CancelFunc // in flight; a shutdown gives them up after a while
+	changed  chan struct{}               // closed and replaced when something changed, for those who wait
+	watched  int                         // how many wait
 	lastWall time.Time
 	lastMono time.Time
 	steps    time.Duration // how far the clock has been set back since the start
@@ -72,14 +72,14 @@ type Refresher struct {
 func New(o Options) *Refresher {
 	r := &Refresher{
 		store: o.Store, observers: o.Observers, writers: o.Writers, wallClock: o.Now,
-		kick:     make(chan struct{}, 1),
-		pings:    make(chan chan struct{}),
-		entries:  map[string]*entry{},
-		lanes:    map[string]*lane{},
-		pools:    map[string]*pool{},
-		touched:  map[*lane]struct{}{},
-		changed:  make(chan struct{}),
-		requests: context.Background(),
+		kick:    make(chan struct{}, 1),
+		pings:   make(chan chan struct{}),
+		entries: map[string]*entry{},
+		lanes:   map[string]*lane{},
+		pools:   map[string]*pool{},
+		touched: map[*lane]struct{}{},
+		changed: make(chan struct{}),
+		logins:  map[*try]context.CancelFunc{},
 	}
 	if r.wallClock == nil {
 		r.wallClock = time.Now
@@ -95,20 +95,27 @@ func (r *Refresher) now() time.Time { return r.wallClock().Round(0) }
 // Run works until ctx ends. It then admits nothing more, lets the attempts in
 // flight finish and commit, delivers what they brought, and returns.
 func (r *Refresher) Run(ctx context.Context) {
-	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(context.Canceled)
 	r.mu.Lock()
-	r.running, r.requests = true, requests
+	r.running = true
 	for _, p := range r.pools {
 		r.staff(p)
 	}
 	r.mu.Unlock()
 	r.loop(ctx)
 
-	late := time.AfterFunc(drainFor, func() { cancel(context.Cause(ctx)) })
+	late := time.AfterFunc(drainFor, r.abandon)
 	defer late.Stop()
 	r.workers.Wait()
 	r.stop()
+}
+
+// abandon gives up the logins in flight, which spend nothing.
+func (r *Refresher) abandon() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, cancel := range r.logins {
+		cancel()
+	}
 }
 
 func (r *Refresher) loop(ctx context.Context) {

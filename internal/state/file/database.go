@@ -51,7 +51,7 @@ func (s *Store) inspect() (fault, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("reading the database: %w", err)
@@ -96,7 +96,7 @@ func (s *Store) replace() error {
 	}
 	var old *image
 	if err == nil {
-		defer f.Close()
+		defer f.Close() //nolint:errcheck // it was only read
 		info, err := f.Stat()
 		if err != nil {
 			return fmt.Errorf("reading the database: %w", err)

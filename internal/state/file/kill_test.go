@@ -87,7 +87,7 @@ func TestWriterProcess(t *testing.T) {
 			for n := r.Generation + 1; ; n++ {
 				mustSave(t, s, name, n)
 				// One write call a line, so that a kill leaves no half of one.
-				if _, err := os.Stdout.WriteString(fmt.Sprintf("%s %d\n", name, n)); err != nil {
+				if _, err := fmt.Fprintf(os.Stdout, "%s %d\n", name, n); err != nil {
 					return
 				}
 			}
