@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -154,6 +155,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	serve("serving http", page)
 	serve("watching the configuration", a.follow)
 	serve("watching files", func(ctx context.Context) error { a.places.files.Run(ctx); return nil })
+	serve("returning memory", a.slim)
 	a.logger.Info("started", "event", "started", "version", a.options.Version, "tokens", len(a.refresher.Names()), "socket", a.fixed.control.Socket)
 	a.refresher.Run(ctx)
 	parts.Wait()
@@ -162,6 +164,19 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return cause
 	}
 	return nil
+}
+
+// slim gives back memory that a burst took and an idle daemon does not need: the
+// stacks and buffers of hundreds of requests at a start, above all.
+func (a *App) slim(ctx context.Context) error {
+	for wait := 10 * time.Second; ; wait = time.Minute {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+			debug.FreeOSMemory()
+		}
+	}
 }
 
 // Once fills every sink and returns. When ctx ends before that is done, the

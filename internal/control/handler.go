@@ -1,12 +1,17 @@
 package control
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
+
+	"github.com/tokend-project/tokend/internal/token"
 )
 
 // answerFunc returns what to send as JSON; nil is an empty object.
@@ -73,5 +78,36 @@ func send(w http.ResponseWriter, body any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // an error means that the client is gone
+	// An error means that the client is gone.
+	if all, ok := body.(Status); ok {
+		_ = writeStatus(w, all)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// writeStatus encodes a token at a time: as one piece, the status of a large fleet
+// takes more memory than the fleet itself, and an encoder keeps its buffers.
+func writeStatus(w io.Writer, s Status) error {
+	tokens := s.Tokens
+	s.Tokens = []token.Status{}
+	head, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encoding the status: %w", err)
+	}
+	const tail = "]}" // tokens are the last field
+	out := bufio.NewWriter(w)
+	_, _ = out.Write(bytes.TrimSuffix(head, []byte(tail)))
+	for i := range tokens {
+		if i > 0 {
+			_ = out.WriteByte(',')
+		}
+		each, err := json.Marshal(&tokens[i])
+		if err != nil {
+			return fmt.Errorf("encoding the status: %w", err)
+		}
+		_, _ = out.Write(each)
+	}
+	_, _ = out.WriteString(tail + "\n")
+	return out.Flush() // tells of every write that failed
 }
