@@ -34,12 +34,12 @@ error.`,
 	return cmd
 }
 
-// slim lets the heap grow by half between two collections, rather than to its
-// double: most of a daemon's heap is its tokens, which stay, and a request leaves
-// little behind. GOGC, when it is set, has its way.
+// slim lets the heap grow by two fifths between two collections, rather than to
+// its double: most of a daemon's heap is its tokens, which stay, and a request
+// leaves little behind. GOGC, when it is set, has its way.
 func slim() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(40)
 	}
 }
 

@@ -91,7 +91,7 @@ func (r *Refresher) ready(name string, minTTL time.Duration) error {
 		return fmt.Errorf("token %q: %w", name, cmp.Or(e.lastError(), ErrNone))
 	}
 	for _, d := range e.deliveries {
-		if d.held != e.rec.Token {
+		if d.held != holdingOf(e.rec.Token) {
 			return fmt.Errorf("token %q: sink %s %s does not hold it yet%s", name, d.spec.Kind, d.spec.Target, because(d.problem))
 		}
 	}

@@ -228,7 +228,7 @@ func (r *Refresher) start(ctx context.Context, d *delivery) {
 	r.mu.Lock()
 	now := r.now()
 	if d.entry.rec.Valid(now) {
-		if !d.running && d.held != d.entry.rec.Token { // a login may have been quicker
+		if !d.running && d.held != holdingOf(d.entry.rec.Token) { // a login may have been quicker
 			r.deliver(d)
 		}
 		r.mu.Unlock()

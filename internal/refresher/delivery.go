@@ -24,7 +24,7 @@ const (
 type delivery struct {
 	entry    *entry
 	spec     SinkSpec
-	held     token.Token // what the sink is known to hold; the zero Token for nothing
+	held     holding // what the sink is known to hold; zero for nothing
 	written  time.Time
 	answered time.Time // when the answer that it waits for was read
 	queued   bool
@@ -43,6 +43,16 @@ type delivery struct {
 
 	coming  *coming // a generation that is staged while its record is being saved
 	removal Remover // to run once the write under way has ended
+}
+
+// holding names what a sink holds, without keeping it.
+type holding struct {
+	generation      uint64
+	issued, expires int64 // nanoseconds; both, because a server may hand out a token again
+}
+
+func holdingOf(t token.Token) holding {
+	return holding{generation: t.Generation, issued: t.IssuedAt.UnixNano(), expires: t.ExpiresAt.UnixNano()}
 }
 
 // coming is a generation whose record is not durable yet.
@@ -80,7 +90,7 @@ func (r *Refresher) watch(d *delivery) {
 func (r *Refresher) drift(d *delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if d.gone || r.draining || d.held.AccessToken.IsEmpty() {
+	if d.gone || r.draining || (d.held == holding{}) {
 		return
 	}
 	d.drifted = true
@@ -133,7 +143,7 @@ func (d *delivery) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 	return func(ctx context.Context) {
 		started := r.now()
 		changed, err := r.write(ctx, d, t, persisted)
-		r.delivered(d, t, outcome{changed: changed, repair: repair && d.held == t, started: started, err: err})
+		r.delivered(d, t, outcome{changed: changed, repair: repair && d.held == holdingOf(t), started: started, err: err})
 	}
 }
 
@@ -222,7 +232,7 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 		r.succeed(d)
 	case d.leaving:
 		r.dismiss(d, false)
-	case d.again || o.err == nil && d.held != e.rec.Token:
+	case d.again || o.err == nil && d.held != holdingOf(e.rec.Token):
 		d.again = false
 		r.deliver(d)
 	}
@@ -247,7 +257,7 @@ func (r *Refresher) succeed(d *delivery) {
 }
 
 func (d *delivery) holds(t token.Token) {
-	d.held, d.failures, d.problem, d.answered = t, 0, nil, time.Time{}
+	d.held, d.failures, d.problem, d.answered = holdingOf(t), 0, nil, time.Time{}
 }
 
 // repairedAt counts a repair and tells whether it looks like a fight.
@@ -274,7 +284,7 @@ func (r *Refresher) settled(e *entry) {
 		if d.queued || d.running {
 			return
 		}
-		if d.held.Generation != e.rec.Generation {
+		if d.held.generation != e.rec.Generation {
 			holders--
 		}
 	}

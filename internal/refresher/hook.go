@@ -59,7 +59,7 @@ func (h *hookRun) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 	u := Update{Token: e.spec.Name, ExpiresAt: e.rec.ExpiresAt, Generation: e.rec.Generation,
 		Conceal: func() []token.Secret { return r.shown(h) }}
 	for _, d := range e.deliveries {
-		if d.held.Generation == u.Generation {
+		if d.held.generation == u.Generation {
 			u.Targets = append(u.Targets, d.spec.Target)
 		}
 	}

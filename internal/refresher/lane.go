@@ -33,7 +33,7 @@ type lane struct {
 }
 
 const (
-	firstRamp = 4
+	firstRamp = 8
 	rampEvery = 10 * time.Millisecond
 
 	leastWindow = 4 // an outage is probed by this many at once, so that one hung probe does not hide its end

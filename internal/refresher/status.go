@@ -65,6 +65,6 @@ func (e *entry) state(now time.Time) token.State {
 }
 
 func (d *delivery) status() token.SinkStatus {
-	return token.SinkStatus{Kind: d.spec.Kind, Target: d.spec.Target, Generation: d.held.Generation,
+	return token.SinkStatus{Kind: d.spec.Kind, Target: d.spec.Target, Generation: d.held.generation,
 		WrittenAt: d.written, Repairs: d.repairs, LastError: d.problem}
 }

@@ -29,7 +29,9 @@ func (s *Store) run() {
 		if len(ops) == 0 {
 			return
 		}
+		began := time.Now()
 		s.commit(ops)
+		s.queue.spent(time.Since(began))
 		// Whoever is ready to run may have something to save as well.
 		runtime.Gosched()
 	}

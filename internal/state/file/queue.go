@@ -34,16 +34,19 @@ type queue struct {
 	mu     sync.Mutex
 	filled *sync.Cond
 	ops    []*op
-	taken  time.Time // when ops were taken last
+	taken  time.Time     // when ops were taken last
+	took   time.Duration // how long the last transaction took
 	closed bool
 }
 
-// A transaction that follows another within busy waits a moment for company: on
-// a disk that syncs quickly each save would otherwise have a transaction of its
-// own, which costs several times as much.
+// A transaction that follows another within busy waits for company, as long as
+// the last one took: on a disk that syncs quickly each save would otherwise have a
+// transaction of its own, which costs several times as much. Where nothing is
+// synced, as in memory, waiting would cost more than it saves.
 const (
-	busy   = 5 * time.Millisecond
-	linger = 400 * time.Microsecond
+	busy       = 5 * time.Millisecond
+	linger     = 400 * time.Microsecond // at most
+	worthwhile = 150 * time.Microsecond
 )
 
 func newQueue() *queue {
@@ -76,15 +79,22 @@ func (q *queue) take(spare []*op) []*op {
 	for len(q.ops) == 0 && !q.closed {
 		q.filled.Wait()
 	}
-	if time.Since(q.taken) < busy && !q.closed {
+	if pause := min(q.took, linger); pause >= worthwhile && time.Since(q.taken) < busy && !q.closed {
 		q.mu.Unlock()
-		time.Sleep(linger)
+		time.Sleep(pause)
 		q.mu.Lock()
 	}
 	q.taken = time.Now()
 	ops := q.ops
 	q.ops = spare[:0]
 	return ops
+}
+
+// spent notes how long the transaction took whose ops were taken last.
+func (q *queue) spent(d time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.took = d
 }
 
 // close reports whether it was this call that closed the queue.
