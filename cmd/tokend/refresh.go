@@ -14,16 +14,33 @@ import (
 )
 
 func newRefresh() *cobra.Command {
-	var daemon daemonFlags
-	var login bool
-	var timeout time.Duration
-	cmd := &cobra.Command{
-		Use:   "refresh NAME…",
-		Short: "Ask for new access tokens now",
-		Long: `Ask the daemon for a new access token of every token named, and wait for the
+	cmd, login := newAttempt("refresh", "Ask for new access tokens now",
+		`Ask the daemon for a new access token of every token named, and wait for the
 result. The daemon keeps to the limits of the provider, so that this can take a
 while; min_interval does not hold back a request that a person asks for. The
-request goes on when the waiting ends.`,
+request goes on when the waiting ends.`)
+	cmd.Flags().BoolVar(login, "login", false, "log in anew instead of using the refresh token")
+	return cmd
+}
+
+func newLogin() *cobra.Command {
+	cmd, login := newAttempt("login", "Log in anew now",
+		`Ask the daemon to log in anew for every token named, instead of using its
+refresh token, and wait for the result. It is refresh --login.`)
+	*login = true
+	return cmd
+}
+
+// newAttempt is a command that asks for token requests; whether they are logins
+// is up to what login points to.
+func newAttempt(name, short, long string) (cmd *cobra.Command, login *bool) {
+	var daemon daemonFlags
+	var timeout time.Duration
+	login = new(bool)
+	cmd = &cobra.Command{
+		Use:               name + " NAME…",
+		Short:             short,
+		Long:              long,
 		Args:              someNames,
 		ValidArgsFunction: daemon.completeNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -33,13 +50,12 @@ request goes on when the waiting ends.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			return refreshAll(ctx, client, names, login, cmd.OutOrStdout())
+			return refreshAll(ctx, client, names, *login, cmd.OutOrStdout())
 		},
 	}
 	daemon.add(cmd)
-	cmd.Flags().BoolVar(&login, "login", false, "log in anew instead of using the refresh token")
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "wait at most this `duration`")
-	return cmd
+	return cmd, login
 }
 
 // refreshAll asks for all at once, and reports in the order of the names.

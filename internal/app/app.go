@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -17,7 +16,6 @@ import (
 	"github.com/tokend-project/tokend/internal/config"
 	"github.com/tokend-project/tokend/internal/control"
 	"github.com/tokend-project/tokend/internal/observe"
-	"github.com/tokend-project/tokend/internal/probe"
 	"github.com/tokend-project/tokend/internal/refresher"
 	"github.com/tokend-project/tokend/internal/sinks/file"
 	"github.com/tokend-project/tokend/internal/state"
@@ -44,7 +42,6 @@ type App struct {
 	stats     *observe.Delivery
 	store     state.Store
 	places    *destinations
-	probes    *http.Transport
 	refresher *refresher.Refresher
 	fixed     fixed
 	state     control.StateStatus
@@ -100,9 +97,6 @@ func (a *App) assemble(ctx context.Context, cfg *config.Config) (err error) {
 		return err
 	}
 	a.places = &destinations{files: monitor}
-	if a.probes, err = probe.NewTransport(probe.TLS{}); err != nil {
-		return fmt.Errorf("preparing probes: %w", err)
-	}
 	a.refresher = refresher.New(refresher.Options{
 		Store: a.store, Writers: writers(),
 		Observers: append([]refresher.Observer{observe.NewLog(a.logger), a.stats}, a.options.Observers...),
@@ -116,11 +110,8 @@ func (a *App) Close() error {
 	if a.places != nil {
 		errs = append(errs, a.places.files.Close())
 	}
-	if a.probes != nil {
-		a.probes.CloseIdleConnections()
-	}
 	for _, p := range a.providers {
-		p.client.Close()
+		p.close()
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 
 	"github.com/robfig/cron/v3"
 
@@ -29,7 +28,6 @@ type built struct {
 type builder struct {
 	printer  *printer
 	places   *destinations
-	probes   http.RoundTripper
 	logger   *slog.Logger
 	running  map[string]*provider
 	out      *built
@@ -105,7 +103,7 @@ func (b *builder) attach(s *refresher.Spec, t *config.Token) error {
 	}
 	if p := t.Probe; p != nil {
 		checker, err := probe.New(probe.Options{URL: p.URL, Method: p.Method, Headers: p.Headers, Timeout: p.Timeout,
-			AllowInsecureHTTP: p.AllowInsecureHTTP, Transport: b.probes})
+			AllowInsecureHTTP: p.AllowInsecureHTTP, Transport: b.out.providers[t.Provider.Name].probes})
 		if err != nil {
 			return err
 		}

@@ -36,11 +36,3 @@ func (a *App) listen() (func(context.Context) error, error) {
 		return nil
 	}, nil
 }
-
-// noTransport stands in where probes are built and never asked.
-type noTransport struct{}
-
-// RoundTrip implements http.RoundTripper.
-func (noTransport) RoundTrip(*http.Request) (*http.Response, error) {
-	return nil, errors.New("a plan sends no request")
-}

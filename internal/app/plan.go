@@ -71,7 +71,7 @@ func Plan(ctx context.Context, o PlanOptions) (*control.Plan, error) {
 
 // dryBuild builds cfg without anything that runs.
 func dryBuild(cfg *config.Config, salt []byte) ([]*refresher.Spec, error) {
-	b := builder{printer: newPrinter(salt), places: &destinations{}, logger: slog.New(slog.DiscardHandler), probes: noTransport{}}
+	b := builder{printer: newPrinter(salt), places: &destinations{}, logger: slog.New(slog.DiscardHandler)}
 	out, err := b.build(cfg)
 	out.discard(nil)
 	return out.specs, err

@@ -5,19 +5,29 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 
 	"github.com/tokend-project/tokend/internal/config"
 	"github.com/tokend-project/tokend/internal/endpoint"
+	"github.com/tokend-project/tokend/internal/probe"
 	"github.com/tokend-project/tokend/internal/refresher"
 )
 
 // provider is a token endpoint's client, with the fingerprint of what it was
-// built from.
+// built from. The probes of its tokens trust whom it trusts, and share their
+// connections.
 type provider struct {
 	client *endpoint.Client
+	probes *http.Transport
 	print  refresher.Fingerprint
+}
+
+// close drops idle connections; requests in flight keep theirs.
+func (p *provider) close() {
+	p.client.Close()
+	p.probes.CloseIdleConnections()
 }
 
 // newProvider builds p's client, or takes the running one when nothing changed.
@@ -33,7 +43,11 @@ func newProvider(p *config.Provider, pr *printer, running map[string]*provider) 
 	if err != nil {
 		return nil, fmt.Errorf("provider %q: %w", p.Name, err)
 	}
-	return &provider{client: client, print: print}, nil
+	probes, err := probe.NewTransport(probe.TLS(p.TLS))
+	if err != nil {
+		return nil, fmt.Errorf("provider %q: preparing probes: %w", p.Name, err)
+	}
+	return &provider{client: client, probes: probes, print: print}, nil
 }
 
 func endpointConfig(p *config.Provider) endpoint.Config {

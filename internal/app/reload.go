@@ -43,7 +43,7 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, report *config.Repo
 	a.mu.Lock()
 	running := a.providers
 	a.mu.Unlock()
-	b := builder{printer: newPrinter(a.salt), places: a.places, probes: a.probes, logger: a.logger, running: running}
+	b := builder{printer: newPrinter(a.salt), places: a.places, logger: a.logger, running: running}
 	out, err := b.build(cfg)
 	if err != nil {
 		out.discard(running)
@@ -59,7 +59,7 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, report *config.Repo
 	a.mu.Unlock()
 	for name, p := range running {
 		if out.providers[name] != p {
-			p.client.Close() // requests in flight keep their connections
+			p.close()
 		}
 	}
 	a.rewatch()
@@ -72,7 +72,7 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, report *config.Repo
 func (b *built) discard(running map[string]*provider) {
 	for name, p := range b.providers {
 		if running[name] != p {
-			p.client.Close()
+			p.close()
 		}
 	}
 }
