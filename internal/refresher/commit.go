@@ -16,12 +16,14 @@ func (r *Refresher) commit(e *entry, t *try) {
 	r.renew(t)
 	next := r.stage(e, t)
 	r.persist(e, t)
-	close(next.persisted)
 
 	r.mu.Lock()
 	now := r.settleClock(t)
 	notified := e.notified()
 	e.rec = t.rec
+	// Only now: a sink that published before would find the old record to be the
+	// current one, and put the old token back.
+	close(next.persisted)
 	e.rec.Notified = max(e.rec.Notified, notified)
 	e.failures, e.problem, e.fruitful = 0, nil, now
 	e.replayable, e.lateReplay, e.dead = false, false, false

@@ -338,3 +338,52 @@ func TestProbeThatCannotAskSaysNothingAboutTheToken(t *testing.T) {
 		}
 	})
 }
+
+// staged is a slot that prepares its writes.
+type staged struct {
+	slot
+	store *memory
+	name  string
+
+	early  int      // generations published before their record was durable
+	shown  []uint64 // generations, in the order in which they were published
+	staged int
+}
+
+func (s *staged) Stage(_ context.Context, t token.Token) (func(context.Context) (bool, error), func(), error) {
+	s.mu.Lock()
+	s.staged++
+	s.mu.Unlock()
+	publish := func(ctx context.Context) (bool, error) {
+		s.mu.Lock()
+		if s.store.get(s.name).Generation < t.Generation {
+			s.early++
+		}
+		s.shown = append(s.shown, t.Generation)
+		s.mu.Unlock()
+		return s.slot.Write(ctx, t)
+	}
+	return publish, func() {}, nil
+}
+
+func TestStagedGenerationIsPublishedOnceItsRecordIsDurableAndNeverReplacedByAnOlderOne(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		var specs []*Spec
+		var all []*staged
+		for i := range 200 {
+			name := fmt.Sprintf("t-%d", i)
+			k := &staged{store: g.store, name: name}
+			all = append(all, k)
+			specs = append(specs, g.spec(name, &server{lifetime: time.Minute, rotates: true}, k))
+		}
+		g.apply(specs...)
+		pass(20 * time.Minute)
+		for _, k := range all {
+			k.mu.Lock()
+			if k.early != 0 || !slices.IsSorted(k.shown) || k.staged < 20 || k.staged != len(k.shown) {
+				t.Errorf("%s: %d staged, %d published early, in the order %v", k.name, k.staged, k.early, k.shown)
+			}
+			k.mu.Unlock()
+		}
+	})
+}
