@@ -361,7 +361,7 @@ func (s *staged) Stage(_ context.Context, t token.Token) (func(context.Context) 
 		}
 		s.shown = append(s.shown, t.Generation)
 		s.mu.Unlock()
-		return s.slot.Write(ctx, t)
+		return s.Write(ctx, t)
 	}
 	return publish, func() {}, nil
 }
