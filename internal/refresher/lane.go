@@ -123,6 +123,16 @@ func (l *lane) grow(now time.Time) {
 	}
 }
 
+// shift moves what the lane remembers with a clock that was set back: a pause or
+// a climb must not last as long as the step.
+func (l *lane) shift(d time.Duration) {
+	for _, at := range []*time.Time{&l.resume, &l.ramped, &l.lastGrow, &l.since} {
+		if !at.IsZero() {
+			*at = at.Add(d)
+		}
+	}
+}
+
 // answered notes a request that the server dealt with.
 func (l *lane) answered(now time.Time) {
 	if l.since.IsZero() {

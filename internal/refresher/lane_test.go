@@ -194,3 +194,22 @@ func TestOutageShorterThanWhatRemainsLosesNoToken(t *testing.T) {
 		})
 	}
 }
+
+func TestClockSetBackDoesNotHoldALaneThatIsClimbing(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	l := newLane(Limits{Concurrency: 64})
+	for range firstRamp {
+		if ok, _ := l.admit(now); !ok {
+			t.Fatal("the first requests have to wait")
+		}
+		l.inFlight++
+	}
+	back := now.Add(-time.Hour)
+	l.shift(-time.Hour)
+	if ok, again := l.admit(back); ok || !again.Equal(back.Add(rampEvery)) {
+		t.Fatalf("admitted %v, to be asked again at %v", ok, again)
+	}
+	if ok, _ := l.admit(back.Add(rampEvery)); !ok {
+		t.Error("the lane does not climb any more")
+	}
+}

@@ -199,7 +199,7 @@ func (r *Refresher) notice(now time.Time) {
 			e.shift(step)
 		}
 		for _, l := range r.lanes {
-			l.resume = l.resume.Add(step)
+			l.shift(step)
 		}
 	}
 	r.jobs.Go(func() { r.emit(Event{Kind: ClockStepped, At: now, Took: step}) })
