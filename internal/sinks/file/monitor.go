@@ -18,7 +18,11 @@ const (
 	settle     = 100 * time.Millisecond // from the first notice of a change to the look at it
 	pollEvery  = time.Second
 	pollBudget = 5000 // looks at the disk per pollEvery; more files than that are polled less often
-	buffered   = 4096 // notices held while the loop looks at files
+	// Notices are taken in bursts, until there were none for a moment; between two
+	// bursts the kernel keeps them. A fleet's own writes would otherwise wake this
+	// loop half a dozen times each.
+	hush = time.Millisecond
+	rest = 100 * time.Millisecond
 )
 
 // Monitor tells file sinks when somebody else changed, replaced or deleted their
@@ -73,7 +77,7 @@ func NewMonitor(logger *slog.Logger) (*Monitor, error) {
 		dirty:  map[*watch]bool{},
 	}
 	m.shared.monitor = m
-	w, err := fsnotify.NewBufferedWatcher(buffered)
+	w, err := fsnotify.NewWatcher()
 	switch {
 	case err == nil:
 		m.watcher = w
@@ -94,16 +98,26 @@ func (m *Monitor) Run(ctx context.Context) {
 	}
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
+	quiet, rested := time.NewTimer(hush), time.NewTimer(rest)
+	defer quiet.Stop()
+	defer rested.Stop()
+	listening := events
 	var due <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case e, ok := <-events:
+		case e, ok := <-listening:
 			if !ok {
 				return
 			}
 			m.note(e)
+			quiet.Reset(hush)
+		case <-quiet.C:
+			listening = nil
+			rested.Reset(rest)
+		case <-rested.C:
+			listening = events
 		case err, ok := <-failures:
 			if !ok {
 				return
