@@ -61,3 +61,17 @@ type Store interface {
 	// twice is no error.
 	Close() error
 }
+
+// Prefetcher is a [Store] that can read many records at once, for places where
+// each Load alone costs a round trip.
+type Prefetcher interface {
+	// Prefetch reads the records of names, in few requests; the next Load of
+	// each of them that follows soon is answered from what was read, unless the
+	// record was saved or deleted here meanwhile. What Prefetch read may be
+	// overtaken by another owner like what Load returned: the next Save finds
+	// that out.
+	//
+	// It only saves time: after an error, every Load reads for itself. An error
+	// says that the place could not be read, or that a name is not valid.
+	Prefetch(ctx context.Context, names []string) error
+}
