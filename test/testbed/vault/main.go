@@ -1,0 +1,55 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// startWithin leaves room for a first build on a slow machine.
+const startWithin = 15 * time.Minute
+
+// Main runs the tests of a package with one server, stops it, and returns the
+// exit code. Where no server can be had it says why: with CI=true that is a
+// failure, and without it *s stays nil and the tests that ask for it are skipped.
+func Main(m *testing.M, s **Server) int {
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
+	defer cancel()
+	started, err := Start(ctx, Options{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "there is no Vault to test with:", err)
+		if os.Getenv("CI") == "true" {
+			return 1
+		}
+		return m.Run()
+	}
+	defer started.Stop()
+	*s = started
+	return m.Run()
+}
+
+// Own starts a server for one test, which may kill and seal it.
+func Own(t testing.TB, o Options) *Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startWithin)
+	defer cancel()
+	s, err := Start(ctx, o)
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("start Vault: %v", err)
+		}
+		t.Skipf("there is no Vault: %v", err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// need skips a test where there is no server, which Main has explained.
+func (s *Server) need(t testing.TB) {
+	t.Helper()
+	if s == nil {
+		t.Skip("there is no Vault")
+	}
+}
