@@ -64,13 +64,14 @@ func keptPath(module string) (string, error) {
 	}
 	sum := sha256.New()
 	sum.Write([]byte(runtime.Version() + runtime.GOARCH))
-	if err := filepath.WalkDir(module, func(path string, d fs.DirEntry, err error) error {
+	files := os.DirFS(module)
+	if err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := fs.ReadFile(files, path)
 		if strings.HasSuffix(path, ".go") || strings.HasPrefix(d.Name(), "go.") {
-			fmt.Fprintf(sum, "%s %d\n%s", d.Name(), len(content), content)
+			fmt.Fprintf(sum, "%s %d\n%s", path, len(content), content)
 		}
 		return err
 	}); err != nil {

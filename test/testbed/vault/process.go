@@ -33,7 +33,7 @@ func startProcess(dir, bin string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open Vault's log: %w", err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	p := &process{log: log.Name(), done: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.Background(), bin, args...)
 	p.cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir} // no VAULT_ variable of the user's
@@ -45,7 +45,7 @@ func startProcess(dir, bin string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start Vault: %w", err)
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	p.cmd.Stdout = in
 	err = p.cmd.Start()
 	_ = in.Close()

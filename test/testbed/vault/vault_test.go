@@ -178,7 +178,7 @@ func TestTheServerEndsWithItsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	parent := exec.CommandContext(t.Context(), os.Args[0])
-	parent.Env = append(os.Environ(), asParent+"=true")
+	parent.Env = append(os.Environ(), asParent+"=true", "TMPDIR="+t.TempDir())
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
