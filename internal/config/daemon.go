@@ -19,23 +19,39 @@ var (
 // maxSocketPath is what sun_path of a unix socket holds, without its NUL.
 const maxSocketPath = 107
 
+var stateKinds = []string{"file", "kubernetes_secret", "vault_kv"}
+
 func (d *decoder) state(s section) State {
-	state := State{Dir: "/var/lib/tokend"}
-	if dirs, ok := d.opts.Env("STATE_DIRECTORY"); ok && dirs != "" {
-		state.Dir, _, _ = strings.Cut(dirs, ":") // systemd lists several with colons
-	}
 	if s.block == nil {
+		return d.fileState(s)
+	}
+	var state State
+	switch s.label {
+	case "file":
+		state = d.fileState(s)
+	case "kubernetes_secret":
+		state = d.kubernetesState(s)
+	case "vault_kv":
+		state = d.vaultState(s)
+	default:
+		d.fault(s.labelRange, "Unknown kind of state", fmt.Sprintf("There is no state %s; the kinds are %s.%s", s.name(), quotedList(stateKinds), didYouMean(s.label, stateKinds)))
 		return state
 	}
-	if s.label != "file" {
-		d.fault(s.labelRange, "Unknown kind of state", fmt.Sprintf("State is kept in files: state \"file\" { … }.%s", didYouMean(s.label, []string{"file"})))
-		return state
-	}
-	d.blocks(s.body, &stateSchema)
-	s.writtenPath("path", &state.Dir)
 	s.secret("key", &state.Key)
 	if s.isEmpty("key", state.Key) {
 		s.fault("key", "Empty secret", "The key is empty. Leave it out to keep records unsealed, or give it a value.")
+	}
+	return state
+}
+
+func (d *decoder) fileState(s section) State {
+	state := State{Kind: "file", Dir: "/var/lib/tokend"}
+	if dirs, ok := d.opts.Env("STATE_DIRECTORY"); ok && dirs != "" {
+		state.Dir, _, _ = strings.Cut(dirs, ":") // systemd lists several with colons
+	}
+	if s.block != nil {
+		d.blocks(s.body, &stateSchema)
+		s.writtenPath("path", &state.Dir)
 	}
 	return state
 }
@@ -101,12 +117,14 @@ func (s section) oneOf(name string, dst *string, words []string) {
 	s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be one of %s; it is %s.%s", name, quotedList(words), s.quote(name, given), didYouMean(given, words)))
 }
 
-func quotedList(words []string) string {
+func quotedList(words []string) string { return strings.Join(quoted(words), ", ") }
+
+func quoted(words []string) []string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
 		quoted[i] = strconv.Quote(word)
 	}
-	return strings.Join(quoted, ", ")
+	return quoted
 }
 
 // writtenPath reads the path of something that tokend writes.

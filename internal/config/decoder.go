@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,6 +31,11 @@ type decoder struct {
 	reported map[string]struct{}          // faults that are told once, whatever uses them
 	scopes   map[string]*hcl.EvalContext  // by directory
 	layers   map[string]layer             // profiles, by name
+	unknown  map[hcl.Range]struct{}       // expressions that hang on what was not read from Kubernetes or Vault
+
+	remote     *remotes
+	kubernetes map[string]*Kubernetes // by name; under "" the one that no block is for
+	vaults     map[string]*Vault      // by name
 }
 
 func newDecoder(opts Options) *decoder {
@@ -48,10 +54,17 @@ func newDecoder(opts Options) *decoder {
 		reported: map[string]struct{}{},
 		scopes:   map[string]*hcl.EvalContext{},
 		layers:   map[string]layer{},
+		unknown:  map[hcl.Range]struct{}{},
+		remote:   newRemotes(context.Background(), opts.Remote),
 	}
 }
 
+// fault notes a fault, unless it is of a value that only stands in for what was
+// not read.
 func (d *decoder) fault(at hcl.Range, summary, detail string) {
+	if _, unknown := d.unknown[at]; unknown {
+		return
+	}
 	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at})
 }
 
@@ -132,8 +145,11 @@ func tellsValue(diag *hcl.Diagnostic, expr hclsyntax.Expression, secret bool) bo
 	return secret || len(expr.Variables()) > 0 || callsInput(expr)
 }
 
+// inputFunctions are those that read something outside the configuration.
+var inputFunctions = []string{"env", "file", "credential", "vault", "kubernetes_secret"}
+
 func isInput(function string) bool {
-	return function == "env" || function == "file" || function == "credential"
+	return slices.Contains(inputFunctions, function)
 }
 
 // callsInput reports whether an expression reads any input.

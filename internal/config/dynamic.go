@@ -39,7 +39,11 @@ func (d *decoder) expand(b body, sch *schema, syn *hclsyntax.Block, found blockL
 		return found
 	}
 	elements, marks := all.Unmark()
-	if elements.IsNull() || !elements.IsWhollyKnown() || !elements.CanIterateElements() {
+	if !elements.IsWhollyKnown() && !elements.IsNull() {
+		d.warnUnread(forEach.Expr.Range(), "for_each")
+		return found
+	}
+	if elements.IsNull() || !elements.CanIterateElements() {
 		d.fault(forEach.Expr.Range(), "Unsuitable for_each", "The for_each of a dynamic block must be a list, a set, a map or an object.")
 		return found
 	}
@@ -145,7 +149,11 @@ func (d *decoder) element(b body, dyn dynamic, key, value cty.Value) (*block, bo
 	blk.hidden = val.IsMarked() || value.IsMarked() // a key of a marked map is unmarked, and from the input too
 	val, _ = val.Unmark()
 	val, err := convert.Convert(val, cty.String)
-	if err != nil || val.IsNull() || !val.IsKnown() {
+	if err == nil && !val.IsKnown() {
+		d.warnUnread(dyn.label.Range(), "label")
+		return blk, false
+	}
+	if err != nil || val.IsNull() {
 		d.fault(dyn.label.Range(), "Unsuitable label", blk.note("The label of a block must be a text."))
 		return blk, false
 	}

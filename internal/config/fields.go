@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -86,15 +87,21 @@ func (s section) value(name string, secret bool) (cty.Value, bool) {
 		s.d.marked[attr.Expr.Range()] = struct{}{}
 	}
 	if !val.IsWhollyKnown() {
-		s.fault(name, "Unknown value", fmt.Sprintf("The value of %q is not known.", name))
-		return cty.NilVal, false
+		s.d.unknown[attr.Expr.Range()] = struct{}{}
+		return val, secret
 	}
 	return val, true
 }
 
+// standIn is a text in the place of what was not read from Kubernetes or Vault.
+const standIn = "not-read"
+
 func (s section) str(name string, dst *string) {
 	val, ok := s.value(name, false)
 	if !ok {
+		if val != cty.NilVal { // not known
+			*dst = standIn
+		}
 		return
 	}
 	val, _ = val.Unmark()
@@ -209,8 +216,11 @@ func (s section) secret(name string, dst *token.Secret) bool {
 func (s section) secretFrom(name, what string, val cty.Value) (token.Secret, bool) {
 	val, marks := val.Unmark()
 	s.d.judgeInputs(s, name, marks)
+	if !val.IsKnown() {
+		return token.NewSecret(standIn), true
+	}
 	val, err := convert.Convert(val, cty.String)
-	if err != nil || val.IsNull() || !val.IsKnown() {
+	if err != nil || val.IsNull() {
 		if what != name {
 			what = s.quote(name, what)
 		}
@@ -228,6 +238,9 @@ func (s section) secrets(name string, dst *map[string]token.Secret, key func(str
 		return
 	}
 	val, marks := val.Unmark()
+	if !val.IsKnown() {
+		return
+	}
 	if !val.Type().IsObjectType() && !val.Type().IsMapType() {
 		s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a map: { name = \"value\" }.", name))
 		return
@@ -246,6 +259,48 @@ func (s section) secrets(name string, dst *map[string]token.Secret, key func(str
 		}
 	}
 	*dst = merged
+}
+
+// textMap reads a map of texts. An element that is not known is left out, and
+// the map is not judged then.
+func (s section) textMap(name string, dst *map[string]string) {
+	val, ok := s.value(name, true)
+	if !ok {
+		return
+	}
+	val, _ = val.UnmarkDeep()
+	if !val.IsKnown() {
+		return
+	}
+	if !val.Type().IsObjectType() && !val.Type().IsMapType() {
+		s.fault(name, "Unsuitable value", fmt.Sprintf("%q must be a map: { name = \"value\" }.", name))
+		return
+	}
+	texts := make(map[string]string, val.LengthInt())
+	for it := val.ElementIterator(); it.Next(); {
+		k, el := it.Element()
+		if !el.IsKnown() {
+			continue
+		}
+		el, err := convert.Convert(el, cty.String)
+		if err != nil || el.IsNull() {
+			s.fault(name, "Unsuitable value", fmt.Sprintf("The value of %s must be a text.", s.quote(name, k.AsString())))
+			continue
+		}
+		texts[k.AsString()] = el.AsString()
+	}
+	*dst = texts
+}
+
+// referenceFault notes that an argument, or its want, leads to no block.
+func (s section) referenceFault(name string, err error) {
+	if bad, ok := errors.AsType[*blockError](err); ok {
+		detail := bad.detail
+		if _, marked := s.d.marked[s.at(name)]; marked {
+			detail = "There is no block of that name: " + s.quote(name, "") + "."
+		}
+		s.fault(name, bad.summary, detail)
+	}
 }
 
 // headerKey makes header names comparable: they are case-insensitive (RFC 9110

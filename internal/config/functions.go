@@ -19,6 +19,9 @@ func (d *decoder) functions(dir string) map[string]function.Function {
 		"env":        d.envFunction(),
 		"file":       d.fileFunction(dir),
 		"credential": d.credentialFunction(),
+
+		"vault":             d.vaultFunction(),
+		"kubernetes_secret": d.kubernetesSecretFunction(),
 	})
 	return all
 }
@@ -48,6 +51,9 @@ func textFunction(required int, impl func(args []string) (*input, error)) functi
 			in, err := impl(texts)
 			if err != nil {
 				return cty.UnknownVal(cty.String), err
+			}
+			if in.absent {
+				return cty.UnknownVal(cty.String).Mark(in), nil
 			}
 			return cty.StringVal(in.text).Mark(in), nil
 		},

@@ -22,6 +22,8 @@ type input struct {
 	mode fs.FileMode // of a file
 	text string
 	err  error
+
+	absent bool // it was not to be read
 }
 
 // input reads a file once, and has it watched.

@@ -3,8 +3,10 @@ package config
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +28,11 @@ type Options struct {
 	// system. It also returns the file's mode, and must return an error for
 	// anything but a regular file. It does not read the configuration itself.
 	ReadFile func(path string) ([]byte, fs.FileMode, error)
+
+	// Remote reads what vault and kubernetes_secret name. Nil when nothing is to
+	// be read from there: Load then judges what does not hang on it, and puts
+	// stand-ins where it does, so that the Config is not fit to be run.
+	Remote Remote
 
 	// CheckTemplate judges a sink's template beyond its syntax; nil for syntax
 	// alone. Its error must not hold any data but the template's own.
@@ -52,7 +59,13 @@ func (o Options) withDefaults() Options {
 // stands behind it may mean anything. Load keeps nothing; it may run
 // concurrently.
 func Load(paths []string, opts Options) (*Config, *Report) {
+	return LoadContext(context.Background(), paths, opts)
+}
+
+// LoadContext is [Load] with a context for what is read by [Options].Remote.
+func LoadContext(ctx context.Context, paths []string, opts Options) (*Config, *Report) {
 	d := newDecoder(opts)
+	d.remote = newRemotes(ctx, opts.Remote)
 	var sources []source
 	for _, path := range d.configFiles(paths) {
 		if src, ok := d.parse(path); ok {
@@ -192,29 +205,33 @@ func (d *decoder) scope(dir string) *hcl.EvalContext {
 }
 
 var rootSchema = schema{blocks: []blockType{
-	{name: "state", label: "kind"}, {name: "http"}, {name: "control"}, {name: "log"},
+	{name: "kubernetes", label: "name"}, {name: "vault", label: "name"},
+	{name: "state", label: "kind"}, {name: "ha", label: "kind"}, {name: "http"}, {name: "control"}, {name: "log"},
 	{name: "provider", label: "name"}, {name: "token", label: "name"},
 }}
 
 // config decodes all sources into one Config, which is good only if no fault
-// was noted on the way.
+// was noted on the way. What says how to reach Kubernetes and Vault comes first,
+// since the rest may read from there.
 func (d *decoder) config(sources []source) *Config {
 	merged := map[string][]section{}
-	for _, src := range sources {
-		for _, blk := range d.blocks(src.body, &rootSchema) {
-			merged[blk.typ] = append(merged[blk.typ], section{block: blk, d: d})
-		}
-	}
+	d.collect(merged, sources, isClient)
+	d.kubernetes = d.kubernetesBlocks(merged["kubernetes"])
+	d.vaults = d.vaultBlocks(merged["vault"])
+	d.remote.ready = true
+	d.collect(merged, sources, func(syn *hclsyntax.Block) bool { return !isClient(syn) })
 	cfg := &Config{
-		State:   d.state(d.single(merged, "state")),
 		HTTP:    d.http(d.single(merged, "http")),
 		Control: d.control(d.single(merged, "control")),
 		Log:     d.log(d.single(merged, "log")),
 	}
+	state, ha := d.single(merged, "state"), d.single(merged, "ha")
+	cfg.State = d.state(state)
+	cfg.HA = d.ha(ha, cfg.State)
 	providers := d.providers(merged["provider"])
 	tokens := d.tokens(merged["token"], providers)
 	d.validateProviders(providers)
-	d.validateTokens(tokens)
+	d.validateTokens(tokens, newTargets(state, cfg.State))
 	for _, p := range providers {
 		d.validateLabels(p)
 	}
@@ -227,7 +244,40 @@ func (d *decoder) config(sources []source) *Config {
 	}
 	slices.SortFunc(cfg.Providers, func(a, b *Provider) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(cfg.Tokens, func(a, b *Token) int { return cmp.Compare(a.Name, b.Name) })
+	cfg.Kubernetes = sortedValues(d.kubernetes)
+	cfg.Vaults = sortedValues(d.vaults)
 	return cfg
+}
+
+// collect adds those blocks of all sources that want takes.
+func (d *decoder) collect(merged map[string][]section, sources []source, want func(*hclsyntax.Block) bool) {
+	for _, src := range sources {
+		part := *src.body.syn
+		part.Blocks = slices.DeleteFunc(slices.Clone(part.Blocks), func(syn *hclsyntax.Block) bool { return !want(syn) })
+		b := src.body
+		b.syn = &part
+		for _, blk := range d.blocks(b, &rootSchema) {
+			merged[blk.typ] = append(merged[blk.typ], section{block: blk, d: d})
+		}
+	}
+}
+
+// isClient reports whether a block, or what a dynamic block makes, says how to
+// reach Kubernetes or Vault.
+func isClient(syn *hclsyntax.Block) bool {
+	typ := syn.Type
+	if typ == "dynamic" && len(syn.Labels) == 1 {
+		typ = syn.Labels[0]
+	}
+	return typ == "kubernetes" || typ == "vault"
+}
+
+func sortedValues[T any](all map[string]T) []T {
+	var list []T
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, all[name])
+	}
+	return list
 }
 
 // single returns the only block of a type; the zero section without one.

@@ -22,6 +22,10 @@ type Report struct {
 	// when the load has failed, so that the mend is noticed.
 	Watch []string
 
+	// Remote lists what of Kubernetes and Vault was asked for, in order, also
+	// where that failed. Their change means the same.
+	Remote []RemoteRef
+
 	// Sources lists the config files that were read, in the order of reading.
 	Sources []string
 
@@ -103,7 +107,7 @@ func (r *Report) Write(w io.Writer, color bool, width int) error {
 
 // report closes the books of a load.
 func (d *decoder) report() *Report {
-	r := &Report{Watch: d.watched(), Sources: d.sources, diags: tidy(d.diags)}
+	r := &Report{Watch: d.watched(), Remote: d.remote.list(), Sources: d.sources, diags: tidy(d.diags)}
 	for _, diag := range r.diags {
 		flat := Diagnostic{Warning: diag.Severity == hcl.DiagWarning, Summary: diag.Summary, Detail: diag.Detail}
 		if at := diag.Subject; at != nil {

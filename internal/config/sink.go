@@ -5,17 +5,20 @@ import (
 	"io/fs"
 	"regexp"
 	"strconv"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 )
 
 var (
-	fileSinkSchema = schema{
-		attrs:    []string{"path", "mode", "dir_mode", "owner", "group", "format", "template", "variable", "machine", "login", "on_remove"},
+	formatArguments = []string{"variable", "machine", "login", "registry", "username", "user"}
+	fileSinkSchema  = schema{
+		attrs:    append([]string{"path", "mode", "dir_mode", "owner", "group", "format", "template", "propagation", "on_remove"}, formatArguments...),
 		required: []string{"path"},
 	}
-	formats   = []string{"token", "json", "header", "env", "netrc"}
-	sinkKinds = []string{"file"}
+	formats   = []string{"token", "json", "header", "env", "netrc", "dockerconfigjson", "kubeconfig", "exec-credential"}
+	sinkKinds = []string{"file", "kubernetes_secret", "vault_kv"}
+	removals  = []string{"keep", "delete"}
 )
 
 // octal is how a file mode is written: HCL would read 0640 as the number 640.
@@ -29,16 +32,34 @@ func (d *decoder) sinks(all blockList) ([]section, []Sink) {
 	sinks := make([]Sink, 0, len(all))
 	for _, blk := range all {
 		s := section{block: blk, d: d}
-		if s.label != "file" {
-			d.fault(s.labelRange, "Unknown kind of sink", s.note(fmt.Sprintf(
-				"There is no sink %s; the kinds are %s.%s", s.name(), quotedList(sinkKinds), didYouMean(s.label, sinkKinds))))
-			continue
+		if sink, ok := d.sink(s); ok {
+			sections = append(sections, s)
+			sinks = append(sinks, sink)
 		}
-		d.blocks(s.body, &fileSinkSchema)
-		sections = append(sections, s)
-		sinks = append(sinks, Sink{Kind: "file", File: share(d, s, decodeFileSink)})
 	}
 	return sections, sinks
+}
+
+func (d *decoder) sink(s section) (Sink, bool) {
+	sink := Sink{Kind: s.label}
+	switch s.label {
+	case "file":
+		d.blocks(s.body, &fileSinkSchema)
+		sink.File = share(d, s, decodeFileSink)
+	case "kubernetes_secret":
+		d.blocks(s.body, &kubernetesSinkSchema)
+		sink.Kubernetes = share(d, s, decodeKubernetesSink)
+		sink.Propagation = mountedSecretLag
+	case "vault_kv":
+		d.blocks(s.body, &vaultSinkSchema)
+		sink.Vault = share(d, s, decodeVaultSink)
+	default:
+		d.fault(s.labelRange, "Unknown kind of sink", s.note(fmt.Sprintf(
+			"There is no sink %s; the kinds are %s.%s", s.name(), quotedList(sinkKinds), didYouMean(s.label, sinkKinds))))
+		return sink, false
+	}
+	s.duration("propagation", &sink.Propagation)
+	return sink, true
 }
 
 func decodeFileSink(s section) *FileSink {
@@ -50,12 +71,32 @@ func decodeFileSink(s section) *FileSink {
 	s.str("group", &f.Group)
 	s.oneOf("format", &f.Format, formats)
 	s.str("template", &f.Template)
-	s.str("variable", &f.Variable)
-	s.str("machine", &f.Machine)
-	s.str("login", &f.Login)
-	s.oneOf("on_remove", &f.OnRemove, []string{"keep", "delete"})
+	var o FormatOptions
+	s.formatOptions(&o)
+	f.setOptions(o)
+	s.oneOf("on_remove", &f.OnRemove, removals)
 	return f
 }
+
+func (f *FileSink) options() FormatOptions {
+	return FormatOptions{f.Variable, f.Machine, f.Login, f.Registry, f.Username, f.User}
+}
+
+func (f *FileSink) setOptions(o FormatOptions) {
+	f.Variable, f.Machine, f.Login, f.Registry, f.Username, f.User = o.Variable, o.Machine, o.Login, o.Registry, o.Username, o.User
+}
+
+func (s section) formatOptions(dst *FormatOptions) {
+	s.str("variable", &dst.Variable)
+	s.str("machine", &dst.Machine)
+	s.str("login", &dst.Login)
+	s.str("registry", &dst.Registry)
+	s.str("username", &dst.Username)
+	s.str("user", &dst.User)
+}
+
+// longestPropagation is more than any consumer takes to see a change.
+const longestPropagation = 24 * time.Hour
 
 // mode reads a file mode; example is one that would do.
 func (s section) mode(name, example string, dst *fs.FileMode) {

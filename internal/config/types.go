@@ -13,7 +13,14 @@ import (
 // concurrent use. Equal values are shared between tokens, so nobody may change
 // a map or slice in it.
 type Config struct {
+	// Kubernetes holds the kubernetes blocks by name. Where none is written, and
+	// something needs one, it is the one that has no name: the ServiceAccount of
+	// the pod, or the usual kubeconfig rules.
+	Kubernetes []*Kubernetes
+	Vaults     []*Vault // by name
+
 	State     State
+	HA        *HA   // nil without an ha block
 	HTTP      *HTTP // nil without an http block
 	Control   Control
 	Log       Log
@@ -21,10 +28,79 @@ type Config struct {
 	Tokens    []*Token    // by name
 }
 
-// State is where records survive a restart.
+// Kubernetes is a way to an API server. Equal values lead to the same one.
+type Kubernetes struct {
+	Name       string // of the block; empty when there is none
+	Kubeconfig string // a file; empty for the ServiceAccount of the pod, or the usual rules
+	Context    string // of the kubeconfig; empty for its current one
+
+	QPS   float64 // requests per second over all that use the block, > 0
+	Burst int     // requests that may go at once, >= 1
+}
+
+// Vault is a way to a server of Vault's API.
+type Vault struct {
+	Name              string
+	Address           string // https://host:port
+	Namespace         string // may be empty
+	Timeout           time.Duration
+	AllowInsecureHTTP bool
+
+	TLS  VaultTLS
+	Auth VaultAuth
+}
+
+// VaultTLS names PEM files; each may be empty. CertFile and KeyFile come
+// together.
+type VaultTLS struct {
+	CAFile, CertFile, KeyFile string
+	ServerName                string // to verify the server by; empty for the host of the address
+}
+
+// VaultAuth is how tokend logs in to Vault. What the method does not take is
+// empty.
+type VaultAuth struct {
+	Method string // "token", "token_file", "approle", "kubernetes", "jwt" or "cert"
+	Mount  string // without slashes around; empty with "token" and "token_file"
+
+	Token     token.Secret // of "token"
+	TokenFile string       // of "token_file"
+
+	RoleID          string       // of "approle"
+	SecretID        token.Secret // of "approle"; either it or SecretIDFile
+	SecretIDFile    string
+	SecretIDWrapped bool // the secret_id is a response-wrapping token
+
+	Role    string // of "kubernetes" and "jwt"; of "cert" the name of the certificate role, may be empty
+	JWTFile string // of "jwt" and "kubernetes"
+}
+
+// State is where records survive a restart. It holds copies of what it refers
+// to, so that two compare with ==.
 type State struct {
-	Dir string
-	Key token.Secret // AEAD key; empty when records are not sealed
+	Kind string       // "file", "kubernetes_secret" or "vault_kv"
+	Key  token.Secret // AEAD key; empty when records are not sealed
+
+	Dir string // of "file"
+
+	Kubernetes Kubernetes // of "kubernetes_secret"
+	Namespace  string     // of the Secrets; empty for the client's own
+	Prefix     string     // of the Secrets' names
+
+	Vault       Vault // of "vault_kv"
+	Mount, Path string
+}
+
+// HA is how several replicas share the work. Like [State], two compare with ==.
+type HA struct {
+	Kubernetes Kubernetes
+	Namespace  string // of the Leases; empty for the client's own
+	Name       string // of the Lease, or what the names of several begin with
+	Shards     int    // 1 to 256
+
+	LeaseDuration time.Duration // whole seconds
+	RenewEvery    time.Duration // less than half of LeaseDuration
+	Identity      string        // of this replica; empty for one that is made up at start
 }
 
 // HTTP is the listener of health: /healthz and /readyz.
@@ -149,8 +225,14 @@ type Probe struct {
 
 // Sink is one destination. The field that Kind names is set.
 type Sink struct {
-	Kind string // "file"
-	File *FileSink
+	Kind       string          // "file", "kubernetes_secret" or "vault_kv"
+	File       *FileSink       // of "file"
+	Kubernetes *KubernetesSink // of "kubernetes_secret"
+	Vault      *VaultSink      // of "vault_kv"
+
+	// Propagation is how long after a write consumers may still read the token
+	// before; it counts into the token's lead. Never negative.
+	Propagation time.Duration
 }
 
 // FileSink is a file that holds the current generation.
@@ -159,14 +241,59 @@ type FileSink struct {
 	Mode, DirMode fs.FileMode
 	Owner, Group  string // a name or a number; empty to leave it
 
-	Format   string // "token", "json", "header", "env" or "netrc"; empty with Template
+	Format   string // a format's name; empty with Template
 	Template string // text/template; empty with Format
 
 	Variable string // of "env"
 	Machine  string // of "netrc"
 	Login    string // of "netrc"
+	Registry string // of "dockerconfigjson"
+	Username string // of "dockerconfigjson"
+	User     string // of "kubeconfig"
 
 	OnRemove string // "keep" or "delete": the file's fate when the token leaves the configuration
+}
+
+// FormatOptions are what single formats read; the others are empty.
+type FormatOptions struct {
+	Variable string // of "env"
+	Machine  string // of "netrc"
+	Login    string // of "netrc"
+	Registry string // of "dockerconfigjson"
+	Username string // of "dockerconfigjson"
+	User     string // of "kubeconfig"
+}
+
+// KubernetesSink is keys of a Secret.
+type KubernetesSink struct {
+	Kubernetes *Kubernetes
+	Namespace  string // empty for the client's own
+	Name, Type string
+
+	// Data holds a text/template and Formats a format's name for every key of
+	// the Secret; no key is in both, and there is one at least.
+	Data, Formats map[string]string
+	FormatOptions FormatOptions
+
+	Labels, Annotations map[string]string
+	OnRemove            string // "keep" or "delete": the fate of what is tokend's in the Secret
+}
+
+// VaultSink is fields of a secret in a KV engine.
+type VaultSink struct {
+	Vault       *Vault
+	Mount, Path string // without slashes around
+	Version     int    // of the engine: 1, 2, or 0 to find out
+
+	// Data holds a text/template and Formats a format's name for every field; no
+	// field is in both, and there is one at least.
+	Data, Formats map[string]string
+	FormatOptions FormatOptions
+
+	Metadata    map[string]string // custom metadata of version 2
+	MaxVersions int               // that version 2 keeps; 0 for what the engine says
+	CheckEvery  time.Duration     // between two looks for changes by others, >= 1s
+	OnRemove    string            // "keep" or "delete"
 }
 
 // OnUpdate is a command that runs after a new generation has been delivered.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -42,7 +43,10 @@ func (d *decoder) validateProvider(p *providerDraft) {
 	if !(p.Limits.Rate >= 0) {
 		d.fault(p.place("limits.rate"), "Unsuitable limit", "A rate is a number of requests per second, or 0 for no limit.")
 	}
-	d.validateTLS(p)
+	d.validateTLS(func(key string) hcl.Range { return p.place(strings.TrimSuffix("tls."+key, ".")) }, p.TLS)
+	if at, ok := p.at["tls"]; ok {
+		d.warnIdleTLS(at, p.TokenEndpoint)
+	}
 	for _, grantType := range slices.Sorted(maps.Keys(p.requests)) {
 		d.validateRequest(p, p.requests[grantType])
 	}
@@ -63,22 +67,24 @@ func (d *decoder) validateResponse(p *providerDraft) {
 	}
 }
 
-func (d *decoder) validateTLS(p *providerDraft) {
-	if (p.TLS.CertFile == "") != (p.TLS.KeyFile == "") {
-		d.fault(p.place("tls"), "Half a client certificate", "A client certificate needs both cert_file and key_file.")
+// validateTLS judges a tls block; place tells where a key of it stands, or with
+// "" the block.
+func (d *decoder) validateTLS(place func(key string) hcl.Range, tls TLS) {
+	if (tls.CertFile == "") != (tls.KeyFile == "") {
+		d.fault(place(""), "Half a client certificate", "A client certificate needs both cert_file and key_file.")
 	}
-	for name, path := range map[string]string{"ca_file": p.TLS.CAFile, "cert_file": p.TLS.CertFile, "key_file": p.TLS.KeyFile} {
+	for name, path := range map[string]string{"ca_file": tls.CAFile, "cert_file": tls.CertFile, "key_file": tls.KeyFile} {
 		if path == "" {
 			continue
 		}
-		in := d.input(path)
+		in, at := d.input(path), place(name)
 		switch {
 		case in.err != nil:
-			d.fault(p.place("tls."+name), "Cannot read PEM file", fmt.Sprintf("%s: %v.", d.quote(p.place("tls."+name), in.name), in.err))
+			d.fault(at, "Cannot read PEM file", fmt.Sprintf("%s: %v.", d.quote(at, in.name), in.err))
 		case !holdsPEM(in.text):
-			d.fault(p.place("tls."+name), "No PEM file", fmt.Sprintf("%s holds no PEM block.", d.quote(p.place("tls."+name), in.name)))
+			d.fault(at, "No PEM file", fmt.Sprintf("%s holds no PEM block.", d.quote(at, in.name)))
 		case name == "key_file" && in.mode&0o004 != 0:
-			d.fault(p.place("tls."+name), "World-readable secret file", worldReadable(in))
+			d.fault(at, "World-readable secret file", worldReadable(in))
 		}
 	}
 }

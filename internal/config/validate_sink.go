@@ -1,28 +1,39 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
-	"text/template/parse"
 
 	"github.com/hashicorp/hcl/v2"
 )
 
-func (d *decoder) validateSinks(t *tokenDraft, taken map[string]hcl.Range) {
+func (d *decoder) validateSinks(t *tokenDraft, taken *targets) {
 	for i, s := range t.sinks {
-		f := t.tok.Sinks[i].File
-		d.validateFormat(s, f)
-		d.validateModes(s, f)
-		s.demand("path", f.Path != "")
-		if f.Path != "" {
-			d.validatePath(s, f.Path, taken)
+		sink := &t.tok.Sinks[i]
+		switch sink.Kind {
+		case "file":
+			d.validateFileSink(s, sink.File, taken)
+		case "kubernetes_secret":
+			d.validateKubernetesSink(s, sink.Kubernetes, taken)
+		case "vault_kv":
+			d.validateVaultSink(s, sink.Vault, taken)
 		}
-		d.validateOwner(s, "owner", f.Owner)
-		d.validateOwner(s, "group", f.Group)
+		if sink.Propagation > longestPropagation {
+			s.fault("propagation", "Very long propagation", fmt.Sprintf("The propagation counts into how long before its expiry a token is refreshed. It is %s at most.", longestPropagation))
+		}
 	}
+}
+
+func (d *decoder) validateFileSink(s section, f *FileSink, taken *targets) {
+	d.validateFormat(s, f)
+	d.validateModes(s, f)
+	s.demand("path", f.Path != "")
+	if f.Path != "" {
+		d.validatePath(s, f.Path, taken.files)
+	}
+	d.validateOwner(s, "owner", f.Owner)
+	d.validateOwner(s, "group", f.Group)
 }
 
 func (d *decoder) validateOwner(s section, key, name string) {
@@ -45,9 +56,6 @@ func (d *decoder) validateModes(s section, f *FileSink) {
 	}
 }
 
-// formatKeys are the keys that only one format reads.
-var formatKeys = map[string]string{"variable": "env", "machine": "netrc", "login": "netrc"}
-
 // validateFormat judges what a file holds, and fills in what hangs on the format.
 func (d *decoder) validateFormat(s section, f *FileSink) {
 	if s.has("template") {
@@ -61,57 +69,10 @@ func (d *decoder) validateFormat(s section, f *FileSink) {
 	} else if f.Format == "" {
 		f.Format = "token"
 	}
-	for key, format := range formatKeys {
-		if f.Format != format && s.has(key) {
-			s.fault(key, "Argument of another format", fmt.Sprintf("%q says something only with format = %q.", key, format))
-		}
-	}
-	switch f.Format {
-	case "env":
-		d.validateEnv(s, f)
-	case "netrc":
-		d.validateNetrc(s, f)
-	}
-}
-
-func (d *decoder) validateEnv(s section, f *FileSink) {
-	if f.Variable == "" && !s.has("variable") {
-		f.Variable = "TOKEND_ACCESS_TOKEN"
-	}
-	if !plainName.MatchString(f.Variable) {
-		s.fault("variable", "Unsuitable variable", "A variable's name is of letters, digits and underscores, and does not begin with a digit.")
-	}
-}
-
-func (d *decoder) validateNetrc(s section, f *FileSink) {
-	if !s.has("machine") {
-		d.fault(s.defRange, "Missing machine", s.note("The format \"netrc\" needs the name of the host that the token is for: machine = \"api.example.com\"."))
-	} else if !netrcWord.MatchString(f.Machine) {
-		s.fault("machine", "Unsuitable machine", "A machine is the name of a host.")
-	}
-	if !s.has("login") {
-		f.Login = "oauth2"
-	}
-	if !netrcWord.MatchString(f.Login) {
-		s.fault("login", "Unsuitable login", "A login is one word.")
-	}
-}
-
-// templateFault says what is wrong with a template. Which fields and functions
-// there are is the sinks' to know.
-func (d *decoder) templateFault(text string) error {
-	if text == "" {
-		return errors.New("it is empty")
-	}
-	tree := parse.New("template")
-	tree.Mode = parse.SkipFuncCheck
-	if _, err := tree.Parse(text, "", "", map[string]*parse.Tree{}); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "template: "))
-	}
-	if d.opts.CheckTemplate != nil {
-		return d.opts.CheckTemplate(text)
-	}
-	return nil
+	used := []string{f.Format}
+	o := f.options()
+	d.validateOptions(s, used, &o)
+	f.setOptions(o)
 }
 
 // validatePath refuses a path that is somebody else's; taken holds the real

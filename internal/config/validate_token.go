@@ -9,8 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-func (d *decoder) validateTokens(all []tokenDraft) {
-	taken := make(map[string]hcl.Range, len(all))
+func (d *decoder) validateTokens(all []tokenDraft, taken *targets) {
 	for i := range all {
 		d.validateToken(&all[i])
 		d.validateSinks(&all[i], taken)

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"fmt"
+	"time"
+)
+
+var (
+	kubernetesSchema      = schema{attrs: []string{"kubeconfig", "context", "qps", "burst"}}
+	kubernetesStateSchema = schema{attrs: []string{"kubernetes", "namespace", "prefix", "key"}}
+	haSchema              = schema{attrs: []string{"kubernetes", "namespace", "name", "shards", "lease_duration", "renew_every", "identity"}}
+	kubernetesSinkSchema  = schema{
+		attrs: append([]string{"kubernetes", "namespace", "name", "type", "data", "formats", "labels", "annotations",
+			"propagation", "on_remove"}, formatArguments...),
+		required: []string{"name"},
+	}
+)
+
+// mountedSecretLag is how long a Secret takes to show in a pod that mounts it:
+// the kubelet looks once a minute, and its cache may be older.
+const mountedSecretLag = 90 * time.Second
+
+func newKubernetes() *Kubernetes { return &Kubernetes{QPS: 50, Burst: 100} }
+
+func (d *decoder) kubernetesBlocks(all []section) map[string]*Kubernetes {
+	blocks := map[string]*Kubernetes{}
+	for _, s := range d.unique("kubernetes", all) {
+		blocks[s.label] = d.kubernetesBlock(s)
+	}
+	return blocks
+}
+
+func (d *decoder) kubernetesBlock(s section) *Kubernetes {
+	d.blocks(s.body, &kubernetesSchema)
+	k := newKubernetes()
+	k.Name = s.label
+	s.readPath("kubeconfig", &k.Kubeconfig)
+	s.str("context", &k.Context)
+	s.number("qps", &k.QPS)
+	s.integer("burst", &k.Burst)
+	if !(k.QPS > 0) {
+		s.fault("qps", "Unsuitable limit", "The qps is a number of requests per second, more than 0.")
+	}
+	if k.Burst < 1 {
+		s.fault("burst", "Unsuitable limit", "At least one request must be allowed at a time.")
+	}
+	if k.Kubeconfig != "" {
+		d.validateKubeconfig(s, k.Kubeconfig)
+	}
+	return k
+}
+
+func (d *decoder) validateKubeconfig(s section, path string) {
+	in := d.input(path)
+	switch {
+	case in.err != nil:
+		s.fault("kubeconfig", "Cannot read kubeconfig", fmt.Sprintf("%s: %v.", s.quote("kubeconfig", in.name), in.err))
+	case in.mode&0o004 != 0:
+		d.warn(s.at("kubeconfig"), "World-readable kubeconfig", "If it holds a credential: "+worldReadable(in))
+	}
+}
+
+// clusterOf reads the reference to a kubernetes block; nil when it leads nowhere.
+func (s section) clusterOf() *Kubernetes {
+	name := ""
+	s.str("kubernetes", &name)
+	if s.has("kubernetes") && !s.isGood("kubernetes") {
+		return nil
+	}
+	k, err := s.d.cluster(name, s.has("kubernetes"))
+	s.referenceFault("kubernetes", err)
+	return k
+}
+
+func (d *decoder) kubernetesState(s section) State {
+	d.blocks(s.body, &kubernetesStateSchema)
+	state := State{Kind: s.label, Prefix: "tokend-state"}
+	if k := s.clusterOf(); k != nil {
+		state.Kubernetes = *k
+	}
+	s.str("namespace", &state.Namespace)
+	s.str("prefix", &state.Prefix)
+	d.validateNamespace(s, state.Namespace)
+	if len(state.Prefix) > maxStatePrefix || !isSubdomain(state.Prefix) {
+		s.fault("prefix", "Unsuitable prefix", fmt.Sprintf("The names of the Secrets begin with it: up to %d lower-case letters, digits, dots and hyphens, with a letter or digit at both ends.", maxStatePrefix))
+	}
+	return state
+}
+
+// maxStatePrefix leaves room for the name of a token in that of its Secret.
+const maxStatePrefix = 100
+
+func decodeKubernetesSink(s section) *KubernetesSink {
+	k := &KubernetesSink{Type: "Opaque", OnRemove: "keep", Kubernetes: s.clusterOf()}
+	s.str("namespace", &k.Namespace)
+	s.str("name", &k.Name)
+	s.str("type", &k.Type)
+	s.textMap("data", &k.Data)
+	s.textMap("formats", &k.Formats)
+	s.formatOptions(&k.FormatOptions)
+	s.textMap("labels", &k.Labels)
+	s.textMap("annotations", &k.Annotations)
+	s.oneOf("on_remove", &k.OnRemove, removals)
+	return k
+}

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/tokend-project/tokend/internal/loopback"
+)
+
+func (d *decoder) validateVault(s, tls section, v *Vault) {
+	s.demand("address", v.Address != "")
+	if v.Address != "" {
+		d.validateVaultAddress(s, v)
+	}
+	if v.Timeout <= 0 {
+		s.fault("timeout", "Unsuitable timeout", "A timeout must be longer than nothing.")
+	}
+	if tls.block == nil {
+		return
+	}
+	d.validateTLS(func(key string) hcl.Range {
+		if key == "" {
+			return tls.defRange
+		}
+		return tls.at(key)
+	}, TLS{CAFile: v.TLS.CAFile, CertFile: v.TLS.CertFile, KeyFile: v.TLS.KeyFile})
+	d.warnIdleTLS(tls.defRange, v.Address)
+}
+
+func (d *decoder) validateVaultAddress(s section, v *Vault) {
+	u, err := url.Parse(v.Address)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Opaque != "" || u.Scheme != "https" && u.Scheme != "http":
+		s.fault("address", "Unsuitable address", "The address of Vault begins with https:// and has a host: \"https://vault.example:8200\".")
+	case u.User != nil:
+		s.fault("address", "Secret in an address", "The address must not hold a user or password. How to log in is said by the auth block.")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		s.fault("address", "Unsuitable address", "The address of Vault has neither a query nor a fragment.")
+	case u.Scheme == "http" && !v.AllowInsecureHTTP && !loopback.Is(u.Hostname()):
+		s.fault("address", "Plain http", "Secrets would go over the network unencrypted. Use https://, or set allow_insecure_http = true if that network is yours.")
+	}
+}
+
+// validateAuth judges what the schema of the method cannot.
+func (d *decoder) validateAuth(s section, v *Vault) {
+	a := v.Auth
+	if a.Mount != "" {
+		d.validateVaultPath(s, "mount", a.Mount)
+	}
+	for key, value := range map[string]string{"role_id": a.RoleID, "role": a.Role, "path": a.TokenFile, "jwt_file": a.JWTFile, "secret_id_file": a.SecretIDFile} {
+		s.demand(key, value != "")
+	}
+	s.demand("token", !a.Token.IsEmpty())
+	s.demand("secret_id", !a.SecretID.IsEmpty())
+	switch {
+	case a.Method == "approle" && s.has("secret_id") && s.has("secret_id_file"):
+		s.fault("secret_id_file", "Two secret_ids", "A secret_id is given as it is or as a file. Leave one of them out.")
+	case a.Method == "approle" && !s.has("secret_id") && !s.has("secret_id_file"):
+		d.fault(s.defRange, "Missing secret_id", s.note("The method \"approle\" needs a secret_id, or a secret_id_file that is read at every login."))
+	case a.Method == "cert" && v.TLS.CertFile == "":
+		d.fault(s.defRange, "Missing client certificate", s.note("The method \"cert\" logs in with a client certificate: tls { cert_file = \"…\", key_file = \"…\" } in the same vault block."))
+	}
+}
+
+// warnIdleTLS points at a tls block that says nothing, since what it is for is
+// asked by plain http.
+func (d *decoder) warnIdleTLS(at hcl.Range, address string) {
+	if u, err := url.Parse(address); err == nil && u.Scheme == "http" {
+		d.warn(at, "TLS beside plain http", fmt.Sprintf("The address begins with %s, so that this block says nothing: the connection is not encrypted, and neither side shows a certificate. Use https://, or leave the block out.", "http://"))
+	}
+}
