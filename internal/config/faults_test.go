@@ -16,7 +16,9 @@ import (
 // TestFaults loads every archive of testdata/faults and compares what the
 // report says with the archive's file "want". The comment of an archive may set
 // modes ("mode FILE 0644"), links ("link NAME TARGET") and the environment
-// ("env NAME=VALUE"). Every archive plants secrets that begin with "hunter2",
+// ("env NAME=VALUE"); what is in Vault or Kubernetes ("vault PATH FIELD VALUE",
+// "secret NAMESPACE/NAME KEY VALUE") or that they do not answer ("down BLOCK");
+// or that nothing is read there ("offline"). Every archive plants secrets that begin with "hunter2",
 // which no report may repeat. With -update, "want" is written anew.
 func TestFaults(t *testing.T) {
 	archives, err := filepath.Glob("testdata/faults/*.txtar")
@@ -50,7 +52,7 @@ var update = flag.Bool("update", false, "write what the reports say into testdat
 func faultsOf(t *testing.T, archive *txtar.Archive) string {
 	t.Helper()
 	work := t.TempDir()
-	env := map[string]string{}
+	env, remote := map[string]string{}, newStore()
 	for _, file := range archive.Files {
 		if file.Name == "want" {
 			continue
@@ -64,13 +66,17 @@ func faultsOf(t *testing.T, archive *txtar.Archive) string {
 		}
 	}
 	for line := range strings.Lines(string(archive.Comment)) {
-		prepare(t, work, env, strings.Fields(line))
+		prepare(t, work, env, remote, strings.Fields(line))
 	}
 	t.Chdir(work)
-	_, report := Load([]string{"tokend.hcl"}, Options{Env: func(name string) (string, bool) {
+	opts := Options{Env: func(name string) (string, bool) {
 		value, ok := env[name]
 		return value, ok
-	}})
+	}}
+	if !remote.offline {
+		opts.Remote = remote
+	}
+	_, report := Load([]string{"tokend.hcl"}, opts)
 	var out strings.Builder
 	if err := report.Write(&out, false, 0); err != nil {
 		t.Fatal(err)
@@ -86,7 +92,7 @@ func faultsOf(t *testing.T, archive *txtar.Archive) string {
 	return strings.ReplaceAll(out.String(), work, "$WORK")
 }
 
-func prepare(t *testing.T, work string, env map[string]string, words []string) {
+func prepare(t *testing.T, work string, env map[string]string, remote *store, words []string) {
 	t.Helper()
 	var err error
 	switch {
@@ -100,6 +106,8 @@ func prepare(t *testing.T, work string, env map[string]string, words []string) {
 	case len(words) == 2 && words[0] == "env":
 		name, value, _ := strings.Cut(words[1], "=")
 		env[name] = strings.ReplaceAll(value, "$WORK", work)
+	default:
+		remote.prepare(words)
 	}
 	if err != nil {
 		t.Fatal(err)

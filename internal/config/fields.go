@@ -261,8 +261,8 @@ func (s section) secrets(name string, dst *map[string]token.Secret, key func(str
 	*dst = merged
 }
 
-// textMap reads a map of texts. An element that is not known is left out, and
-// the map is not judged then.
+// textMap reads a map of texts. An element that is null is left out, and so is
+// one that is not known.
 func (s section) textMap(name string, dst *map[string]string) {
 	val, ok := s.value(name, true)
 	if !ok {
@@ -282,8 +282,11 @@ func (s section) textMap(name string, dst *map[string]string) {
 		if !el.IsKnown() {
 			continue
 		}
+		if el.IsNull() {
+			continue
+		}
 		el, err := convert.Convert(el, cty.String)
-		if err != nil || el.IsNull() {
+		if err != nil {
 			s.fault(name, "Unsuitable value", fmt.Sprintf("The value of %s must be a text.", s.quote(name, k.AsString())))
 			continue
 		}

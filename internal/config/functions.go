@@ -37,11 +37,11 @@ func pureFunctions() map[string]function.Function {
 	}
 }
 
-// textFunction is a function from texts to a text that came from an input.
-func textFunction(required int, impl func(args []string) (*input, error)) function.Function {
-	param := function.Parameter{Name: "text", Type: cty.String}
+// textFunction is a function from texts to a text that came from an input. The
+// texts with a name are required.
+func textFunction(names []string, impl func(args []string) (*input, error)) function.Function {
 	spec := &function.Spec{
-		VarParam: &param,
+		VarParam: &function.Parameter{Name: "more", Type: cty.String},
 		Type:     function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			texts := make([]string, len(args))
@@ -58,8 +58,8 @@ func textFunction(required int, impl func(args []string) (*input, error)) functi
 			return cty.StringVal(in.text).Mark(in), nil
 		},
 	}
-	for range required {
-		spec.Params = append(spec.Params, param)
+	for _, name := range names {
+		spec.Params = append(spec.Params, function.Parameter{Name: name, Type: cty.String})
 	}
 	return function.New(spec)
 }
@@ -67,7 +67,7 @@ func textFunction(required int, impl func(args []string) (*input, error)) functi
 // envFunction reads a variable of the environment; the second argument, when
 // there is one, stands in for an unset one.
 func (d *decoder) envFunction() function.Function {
-	return textFunction(1, func(args []string) (*input, error) {
+	return textFunction([]string{"name"}, func(args []string) (*input, error) {
 		if len(args) > 2 {
 			return nil, errors.New("env takes a name and, at most, a default")
 		}
@@ -82,7 +82,7 @@ func (d *decoder) envFunction() function.Function {
 }
 
 func (d *decoder) fileFunction(dir string) function.Function {
-	return textFunction(1, func(args []string) (*input, error) {
+	return textFunction([]string{"path"}, func(args []string) (*input, error) {
 		if len(args) > 1 {
 			return nil, errors.New("file takes one path")
 		}
@@ -101,7 +101,7 @@ func (d *decoder) fileFunction(dir string) function.Function {
 // credentialFunction reads what systemd's LoadCredential= has put into
 // $CREDENTIALS_DIRECTORY.
 func (d *decoder) credentialFunction() function.Function {
-	return textFunction(1, func(args []string) (*input, error) {
+	return textFunction([]string{"name"}, func(args []string) (*input, error) {
 		if len(args) > 1 {
 			return nil, errors.New("credential takes one name")
 		}

@@ -35,9 +35,14 @@ func (d *decoder) input(path string) *input {
 	in := &input{name: path}
 	var data []byte
 	data, in.mode, in.err = d.opts.ReadFile(path)
-	in.text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	in.text = withoutNewline(string(data))
 	d.inputs[path] = in
 	return in
+}
+
+// withoutNewline takes off what editors and shells put at the end.
+func withoutNewline(text string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 }
 
 // judgeInputs refuses secrets that everybody on the machine can read, and empty

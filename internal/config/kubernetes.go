@@ -24,7 +24,7 @@ func newKubernetes() *Kubernetes { return &Kubernetes{QPS: 50, Burst: 100} }
 
 func (d *decoder) kubernetesBlocks(all []section) map[string]*Kubernetes {
 	blocks := map[string]*Kubernetes{}
-	for _, s := range d.unique("kubernetes", all) {
+	for _, s := range d.unique("kubernetes block", all) {
 		blocks[s.label] = d.kubernetesBlock(s)
 	}
 	return blocks
@@ -67,7 +67,7 @@ func (s section) clusterOf() *Kubernetes {
 	if s.has("kubernetes") && !s.isGood("kubernetes") {
 		return nil
 	}
-	k, err := s.d.cluster(name, s.has("kubernetes"))
+	k, err := s.d.cluster(name)
 	s.referenceFault("kubernetes", err)
 	return k
 }

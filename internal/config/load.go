@@ -231,7 +231,7 @@ func (d *decoder) config(sources []source) *Config {
 	providers := d.providers(merged["provider"])
 	tokens := d.tokens(merged["token"], providers)
 	d.validateProviders(providers)
-	d.validateTokens(tokens, newTargets(state, cfg.State))
+	d.validateTokens(tokens, newTargets(state, cfg.State, d.remote))
 	for _, p := range providers {
 		d.validateLabels(p)
 	}

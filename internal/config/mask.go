@@ -22,11 +22,14 @@ func showMasks(text []byte) []byte { return maskRun.ReplaceAll(text, []byte("***
 // shownArguments are those whose literals are no secret. All others are masked,
 // and so is what looks like an address with a secret in it.
 var shownArguments = []string{
-	"access_token", "address", "allow_insecure_http", "basic_encoding", "ca_file", "cert_file", "client_auth", "client_id",
-	"concurrency", "cron", "default_lifetime", "dir_mode", "every", "expires_in", "format", "grace", "group", "iterator", "jitter",
-	"key_file", "labels", "lead", "level", "login", "login_cron", "machine", "method", "min_interval", "mode", "on_remove", "owner",
-	"params_in", "path", "profile", "provider", "rate", "refresh_at", "refresh_token", "scope", "socket", "template", "timeout",
-	"token_endpoint", "token_type", "url", "use", "variable",
+	"access_token", "address", "allow_insecure_http", "annotations", "basic_encoding", "burst", "ca_file", "cert_file", "check_every",
+	"client_auth", "client_id", "concurrency", "context", "cron", "default_lifetime", "dir_mode", "every", "expires_in", "format",
+	"formats", "grace", "group", "identity", "iterator", "jitter", "jwt_file", "key_file", "kubeconfig", "kubernetes", "labels", "lead",
+	"lease_duration", "level", "login", "login_cron", "machine", "max_versions", "metadata", "method", "min_interval", "mode", "mount",
+	"name", "namespace", "on_remove", "owner", "params_in", "path", "prefix", "profile", "propagation", "provider", "qps", "rate",
+	"refresh_at", "refresh_token", "registry", "renew_every", "role", "scope", "secret_id_file", "secret_id_wrapped", "server_name",
+	"shards", "socket", "template", "timeout", "token_endpoint", "token_type", "type", "url", "use", "user", "variable", "vault",
+	"version",
 }
 
 // addressArguments are those whose literals may hold a user or a query.
@@ -35,8 +38,8 @@ var addressArguments = []string{"address", "token_endpoint", "url"}
 // blockWords are the types of blocks: a word with a label after it is a block
 // only if it is one of these, and not an argument that lacks its equals sign.
 var blockWords = []string{
-	"content", "control", "dynamic", "grant", "http", "limits", "log", "on_update", "probe", "provider", "refresh_tokens",
-	"request", "response", "schedule", "sink", "state", "tls", "token",
+	"auth", "content", "control", "dynamic", "grant", "ha", "http", "kubernetes", "limits", "log", "on_update", "probe", "provider",
+	"refresh_tokens", "request", "response", "schedule", "sink", "state", "tls", "token", "vault",
 }
 
 // plainWords are the words of expressions.
@@ -212,14 +215,25 @@ func (m *masker) typeAt(i int) hclsyntax.TokenType {
 	return m.tokens[i].Type
 }
 
-// isInputName reports whether the quote at i opens the first argument of a
-// function that reads an input: a path or a name.
+// isInputName reports whether the quote at i opens an argument of a function
+// that reads an input: a path or a name, but for the default of env.
 func (m *masker) isInputName(i int) bool {
-	if m.typeAt(i-1) != hclsyntax.TokenOParen || m.typeAt(i-2) != hclsyntax.TokenIdent {
+	open := i - 1
+	for m.typeAt(open) == hclsyntax.TokenComma && m.typeAt(open-1) == hclsyntax.TokenCQuote {
+		open -= 2
+		for m.typeAt(open) == hclsyntax.TokenQuotedLit {
+			open--
+		}
+		if m.typeAt(open) != hclsyntax.TokenOQuote {
+			return false
+		}
+		open--
+	}
+	if m.typeAt(open) != hclsyntax.TokenOParen || m.typeAt(open-1) != hclsyntax.TokenIdent {
 		return false
 	}
-	name := string(m.tokens[i-2].Bytes)
-	return name == "file" || name == "credential" || name == "env"
+	name := string(m.tokens[open-1].Bytes)
+	return isInput(name) && (name != "env" || open == i-1)
 }
 
 // isKey reports whether the quote at i opens a key of an object.

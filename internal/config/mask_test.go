@@ -41,6 +41,10 @@ func TestMaskHidesSecretsHoweverTheyAreWritten(t *testing.T) {
 		"in a comment on a block": {"token \"t\" { # hunter2\n}", []string{`token "t" {`}},
 		"in a command":            {`command = ["mysql", "-phunter2"]`, nil},
 		"after a stray brace":     {"}\n}\nclient_secret = \"hunter2\"", []string{"client_secret"}},
+		"a Vault token":           {"vault \"main\" {\n  auth \"token\" {\n    token = \"hunter2\"\n  }\n}", []string{`vault "main"`, `auth "token"`}},
+		"an approle":              {"vault \"main\" {\n  auth \"approle\" {\n    mount     = \"team\"\n    secret_id = \"hunter2\"\n    role_id   = \"hunter2\"\n  }\n}", []string{`"team"`}},
+		"in a Secret's data":      {"sink \"kubernetes_secret\" {\n  namespace = \"shop\"\n  data = { \"user.txt\" = \"hunter2\", id = \"hunter2\" }\n}", []string{`"shop"`, `"user.txt" =`, "id ="}},
+		"beside a function":       {`client_secret = format("hunter2", vault("secret/p", "field"), "hunter2")`, []string{`vault("secret/p", "field")`}},
 		"a state's key":           {"state \"file\" {\n  key = \"hunter2\"\n}", []string{`state "file"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,6 +68,8 @@ func TestMaskShowsWhatIsNoSecret(t *testing.T) {
   profile        = "rator"
   token_endpoint = "https://auth.example/token"
   client_secret  = file("/etc/tokend/p.secret")
+  client_secret  = vault("secret/p", "password", "main")
+  client_secret  = kubernetes_secret("shop/p", "password")
   schedule {
     cron = ["@daily", "55 1 * * *"]
   }

@@ -55,9 +55,10 @@ func validVaultPath(path string) bool {
 		})
 }
 
-func (d *decoder) validateVaultPath(s section, key, path string) {
+// validateVaultPath judges a path, or a part of one; example is one that would
+// do.
+func (d *decoder) validateVaultPath(s section, key, example, path string) {
 	if s.isGood(key) && !validVaultPath(path) {
-		s.fault(key, "Unsuitable "+key, fmt.Sprintf("The %s of a secret has no slashes around it, no empty part and none that is \".\" or \"..\": %s = \"%s\".", key, key,
-			map[string]string{"mount": "secret", "path": "apps/rator"}[key]))
+		s.fault(key, "Unsuitable "+key, fmt.Sprintf("A %s in Vault has no slashes around it, no empty part and none that is \".\" or \"..\": %s = %q.", key, key, example))
 	}
 }

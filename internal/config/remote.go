@@ -47,7 +47,8 @@ type RemoteRef struct {
 
 	Field string // the field in Vault, or the key of the Secret
 
-	// Read is what it was; empty when it could not be had.
+	// Read is what it was, unchanged; empty when it could not be had. The
+	// functions take one newline off the end, as file does.
 	Read token.Secret
 }
 
@@ -64,11 +65,12 @@ type remotes struct {
 	ask    func(RemoteRef) (string, error) // nil when nothing is to be read
 	ready  bool                            // it is known how to reach them
 	inputs map[RemoteRef]*input
+	values map[RemoteRef]token.Secret
 	down   map[any]RemoteRef // by block, what could not be read since nothing can
 }
 
 func newRemotes(ctx context.Context, remote Remote) *remotes {
-	r := &remotes{inputs: map[RemoteRef]*input{}, down: map[any]RemoteRef{}}
+	r := &remotes{inputs: map[RemoteRef]*input{}, values: map[RemoteRef]token.Secret{}, down: map[any]RemoteRef{}}
 	if remote == nil {
 		return r
 	}
@@ -100,12 +102,14 @@ func (r *remotes) read(ref RemoteRef) *input {
 		in.err = fmt.Errorf("it was not asked for, since %s could not be read either", first)
 		return in
 	}
-	in.text, in.err = r.ask(ref)
-	if in.err != nil {
-		in.text = ""
-		if errors.Is(in.err, ErrUnavailable) {
-			r.down[block] = ref
-		}
+	var text string
+	text, in.err = r.ask(ref)
+	switch {
+	case in.err == nil:
+		r.values[ref] = token.NewSecret(text)
+		in.text = withoutNewline(text)
+	case errors.Is(in.err, ErrUnavailable):
+		r.down[block] = ref
 	}
 	return in
 }
@@ -115,7 +119,7 @@ func (r *remotes) list() []RemoteRef {
 	refs := slices.Collect(maps.Keys(r.inputs))
 	slices.SortFunc(refs, compareRefs)
 	for i, ref := range refs {
-		refs[i].Read = token.NewSecret(r.inputs[ref].text)
+		refs[i].Read = r.values[ref]
 	}
 	return refs
 }
@@ -136,7 +140,7 @@ func (r RemoteRef) block() string {
 // remoteFunction is a function of two texts and, where there are several blocks,
 // the name of one.
 func (d *decoder) remoteFunction(name, usage string, ref func(place, field, block string) (RemoteRef, error)) function.Function {
-	return textFunction(2, func(args []string) (*input, error) {
+	return textFunction([]string{"path", "field"}, func(args []string) (*input, error) {
 		if len(args) > 3 {
 			return nil, fmt.Errorf("write %s", usage)
 		}
@@ -162,7 +166,7 @@ func (d *decoder) remoteFunction(name, usage string, ref func(place, field, bloc
 func (d *decoder) vaultFunction() function.Function {
 	const usage = `vault("mount/path", "field"), and the name of a vault block where there are several`
 	return d.remoteFunction("vault", usage, func(place, field, block string) (RemoteRef, error) {
-		v, err := d.vault(block, block != "")
+		v, err := d.vault(block)
 		switch {
 		case err != nil:
 			return RemoteRef{}, err
@@ -178,7 +182,7 @@ func (d *decoder) vaultFunction() function.Function {
 func (d *decoder) kubernetesSecretFunction() function.Function {
 	const usage = `kubernetes_secret("namespace/name", "key"), and the name of a kubernetes block where there are several`
 	return d.remoteFunction("kubernetes_secret", usage, func(place, field, block string) (RemoteRef, error) {
-		k, err := d.cluster(block, block != "")
+		k, err := d.cluster(block)
 		if err != nil {
 			return RemoteRef{}, err
 		}
@@ -196,49 +200,43 @@ func (d *decoder) kubernetesSecretFunction() function.Function {
 // blockError is a reference to a block that leads nowhere.
 type blockError struct{ summary, detail string }
 
-func (e *blockError) Error() string { return e.detail }
+// Error is the detail as a part of a sentence.
+func (e *blockError) Error() string {
+	return strings.ToLower(e.detail[:1]) + strings.TrimSuffix(e.detail[1:], ".")
+}
 
-// refer finds the block of a type that is meant: the named one, or the only one.
-func refer[T any](typ string, all map[string]T, name string, named bool) (T, error) {
+// refer finds the block of a type that is meant: the named one, or without a name
+// the only one.
+func refer[T any](typ string, all map[string]T, name string) (T, error) {
 	var zero T
 	known := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(name string) bool { return name == "" })
-	if named {
-		if found, ok := all[name]; ok && name != "" {
+	if name != "" {
+		if found, ok := all[name]; ok {
 			return found, nil
 		}
 		detail := fmt.Sprintf("There is no %s block of that name: %.80q.%s", typ, name, didYouMean(name, known))
 		return zero, &blockError{"Unknown " + typ + " block", detail}
 	}
 	switch len(known) {
-	case 0:
-		return zero, &blockError{"Missing " + typ + " block", fmt.Sprintf("There is no %s block.", typ)}
+	case 0: // which is a fault of Vault's alone
+		return zero, &blockError{"Missing " + typ + " block", "There is no vault block, which says where Vault is and how to log in: vault \"main\" { address = \"https://…\", auth \"…\" { … } }."}
 	case 1:
 		return all[known[0]], nil
 	}
-	return zero, &blockError{"Missing " + typ, fmt.Sprintf("There are several %s blocks. Say which one: %s.", typ, quotedList(known))}
+	return zero, &blockError{"Missing name of a " + typ + " block", fmt.Sprintf("There are several %s blocks. Say which one: %s.", typ, quotedList(known))}
 }
 
-// vault finds a vault block.
-func (d *decoder) vault(name string, named bool) (*Vault, error) {
-	v, err := refer("vault", d.vaults, name, named)
-	if err != nil && !named && len(d.vaults) == 0 {
-		return nil, &blockError{"Missing vault block", "There is no vault block, which says where Vault is and how to log in: vault \"main\" { address = \"https://…\", auth \"…\" { … } }."}
-	}
-	return v, err
-}
+func (d *decoder) vault(name string) (*Vault, error) { return refer("vault", d.vaults, name) }
 
 // cluster finds a kubernetes block. Where there is none, the usual rules do.
-func (d *decoder) cluster(name string, named bool) (*Kubernetes, error) {
-	if !named {
-		if k := d.kubernetes[""]; k != nil {
-			return k, nil
-		}
-		if len(d.kubernetes) == 0 {
-			d.kubernetes = map[string]*Kubernetes{"": newKubernetes()}
-			return d.kubernetes[""], nil
-		}
+func (d *decoder) cluster(name string) (*Kubernetes, error) {
+	if len(d.kubernetes) == 0 && name == "" {
+		d.kubernetes = map[string]*Kubernetes{"": newKubernetes()}
 	}
-	return refer("kubernetes", d.kubernetes, name, named)
+	if usual := d.kubernetes[""]; usual != nil && name == "" {
+		return usual, nil
+	}
+	return refer("kubernetes", d.kubernetes, name)
 }
 
 // warnUnread says what could not be judged for want of a value.

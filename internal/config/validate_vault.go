@@ -2,7 +2,12 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -47,7 +52,7 @@ func (d *decoder) validateVaultAddress(s section, v *Vault) {
 func (d *decoder) validateAuth(s section, v *Vault) {
 	a := v.Auth
 	if a.Mount != "" {
-		d.validateVaultPath(s, "mount", a.Mount)
+		d.validateVaultPath(s, "mount", a.Method, a.Mount)
 	}
 	for key, value := range map[string]string{"role_id": a.RoleID, "role": a.Role, "path": a.TokenFile, "jwt_file": a.JWTFile, "secret_id_file": a.SecretIDFile} {
 		s.demand(key, value != "")
@@ -70,4 +75,61 @@ func (d *decoder) warnIdleTLS(at hcl.Range, address string) {
 	if u, err := url.Parse(address); err == nil && u.Scheme == "http" {
 		d.warn(at, "TLS beside plain http", fmt.Sprintf("The address begins with %s, so that this block says nothing: the connection is not encrypted, and neither side shows a certificate. Use https://, or leave the block out.", "http://"))
 	}
+}
+
+// minCheckEvery keeps a sink from asking Vault all the time.
+const minCheckEvery = time.Second
+
+func (d *decoder) validateVaultSink(s section, v *VaultSink, taken *targets) {
+	d.validateVaultPath(s, "mount", "secret", v.Mount)
+	d.validateVaultPath(s, "path", "apps/rator", v.Path)
+	if v.Version < 0 || v.Version > 2 {
+		s.fault("version", "Unsuitable version", "The version of a KV engine is 1 or 2, or 0 to find out.")
+	}
+	for _, key := range []string{"metadata", "max_versions"} {
+		if v.Version == 1 && s.has(key) {
+			s.fault(key, "Argument of another version", fmt.Sprintf("%q says something only with version 2 of the KV engine.", key))
+		}
+	}
+	if v.MaxVersions < 0 {
+		s.fault("max_versions", "Unsuitable number of versions", "The max_versions is a number from 1 on, or 0 for what the engine says.")
+	}
+	if v.CheckEvery < minCheckEvery {
+		s.fault("check_every", "Unsuitable interval", fmt.Sprintf("The check_every is %s at least, such as \"1m\".", minCheckEvery))
+	}
+	d.validateMetadata(s, v.Metadata)
+	d.validateData(s, v.Data, v.Formats, &v.FormatOptions, func(key string) string {
+		if key != "" && !strings.ContainsFunc(key, isControl) {
+			return ""
+		}
+		return "A field has a name without control characters"
+	})
+	if v.Vault != nil && v.Mount != "" && v.Path != "" {
+		taken.field(s, v)
+	}
+}
+
+// Limits of the custom metadata of KV version 2.
+const (
+	maxMetadata      = 64
+	maxMetadataKey   = 128
+	maxMetadataValue = 512
+)
+
+func (d *decoder) validateMetadata(s section, all map[string]string) {
+	if len(all) > maxMetadata {
+		s.fault("metadata", "Too much metadata", fmt.Sprintf("Vault takes %d keys of custom metadata at most.", maxMetadata))
+	}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		switch {
+		case key == "" || len(key) > maxMetadataKey || !isPrintable(key):
+			s.fault("metadata", "Unsuitable key", fmt.Sprintf("A key of custom metadata is printable and has up to %d bytes: it is %s.", maxMetadataKey, s.quote("metadata", key)))
+		case all[key] == "" || len(all[key]) > maxMetadataValue || !isPrintable(all[key]):
+			s.fault("metadata", "Unsuitable metadata", fmt.Sprintf("The value of %s must be printable and have 1 to %d bytes.", s.quote("metadata", key), maxMetadataValue))
+		}
+	}
+}
+
+func isPrintable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }

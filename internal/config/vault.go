@@ -37,7 +37,7 @@ var authSchemas = map[string]*schema{
 
 func (d *decoder) vaultBlocks(all []section) map[string]*Vault {
 	blocks := map[string]*Vault{}
-	for _, s := range d.unique("vault", all) {
+	for _, s := range d.unique("vault block", all) {
 		blocks[s.label] = d.vaultBlock(s)
 	}
 	return blocks
@@ -103,7 +103,7 @@ func (s section) vaultOf() *Vault {
 	if s.has("vault") && !s.isGood("vault") {
 		return nil
 	}
-	v, err := s.d.vault(name, s.has("vault"))
+	v, err := s.d.vault(name)
 	s.referenceFault("vault", err)
 	return v
 }
@@ -116,8 +116,8 @@ func (d *decoder) vaultState(s section) State {
 	}
 	s.str("mount", &state.Mount)
 	s.str("path", &state.Path)
-	d.validateVaultPath(s, "mount", state.Mount)
-	d.validateVaultPath(s, "path", state.Path)
+	d.validateVaultPath(s, "mount", "secret", state.Mount)
+	d.validateVaultPath(s, "path", "tokend/state", state.Path)
 	return state
 }
 
