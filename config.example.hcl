@@ -3,7 +3,10 @@
 # Values are the defaults unless a comment says otherwise; what is not needed
 # can be left out. Several files and directories can be given to --config; they
 # are read as one. Functions: file("path"), env("NAME"), credential("name") of
-# systemd, and those of HCL, such as jsondecode, format, merge and range.
+# systemd, vault("mount/path", "field"), kubernetes_secret("namespace/name",
+# "key"), and those of HCL, such as jsondecode, format, merge and range.
+#
+# Alternatives are commented out without a space after the "#".
 #
 # What is read may be named relative to this file. What is written must have an
 # absolute path.
@@ -11,6 +14,90 @@
 state "file" {                                # what must survive a restart
   path = "/var/lib/tokend"                    # default: $STATE_DIRECTORY, or this
   key  = credential("state-key")              # seals the records; without it (the default) they are only 0600
+}
+
+#state "kubernetes_secret" {                   # a Secret for every token
+#  kubernetes = "main"                         # a kubernetes block; not needed where there is one at most
+#  namespace  = "tokend"                       # default: that of the ServiceAccount or the context
+#  prefix     = "tokend-state"                 # what the names of the Secrets begin with
+#  key        = credential("state-key")        # default: none, and whoever may read the Secrets reads the tokens
+#}
+#ha "kubernetes" {                             # several replicas; they need a state in common, here or in Vault
+#  kubernetes     = "main"                     # as above
+#  namespace      = "tokend"                   # of the Leases; as above
+#  name           = "tokend"                   # of the Lease; with more shards what their names begin with
+#  shards         = 8                          # default: 1, one active replica at a time
+#  lease_duration = "15s"                      # how long a replica that died holds its tokens up
+#  renew_every    = "5s"                       # less than half of that
+#  identity       = env("POD_NAME", "tokend-0") # default: the host name and something random
+#}
+
+#state "vault_kv" {                            # a secret for every token, in version 2 of the KV engine
+#  vault = "main"                              # a vault block; not needed where there is but one
+#  mount = "secret"
+#  path  = "tokend/state"                      # the secrets stand below it
+#  key   = credential("state-key")             # default: none, and whoever may read them reads the tokens
+#}
+
+# The API server that sinks, state and kubernetes_secret() use. Without a block:
+# the ServiceAccount of the pod, or the usual kubeconfig rules outside of one.
+# What stands in this block and the next can use file, env and credential alone.
+kubernetes "main" {
+  kubeconfig = "/etc/tokend/kubeconfig"       # default: as without a block
+  context    = "prod"                         # default: the kubeconfig's current one
+  qps        = 50                             # requests per second
+  burst      = 100                            # requests that may go at once
+}
+
+vault "main" {                                # Vault, or what speaks its API
+  address             = "https://vault.example:8200" # needed
+  namespace           = "team"                # default: none
+  timeout             = "10s"                 # of one request
+  allow_insecure_http = false                 # plain http to anything but this machine
+
+  tls {                                       # default: the system's authorities, no client certificate
+    ca_file     = "/etc/tokend/ca.pem"
+    cert_file   = "/etc/tokend/client.pem"
+    key_file    = "/etc/tokend/client.key"
+    server_name = "vault.example"             # default: the host of the address
+  }
+
+  auth "approle" {                            # needed: how tokend logs in
+    mount             = "approle"             # default: the method's name
+    role_id           = "8a1b9f0c-tokend"
+    secret_id         = file("/etc/tokend/vault-secret-id.secret")
+    secret_id_wrapped = false                 # true: it is a token that unwraps to the secret_id, once
+  }
+
+  #auth "approle" {
+  #  role_id        = "8a1b9f0c-tokend"
+  #  secret_id_file = "/run/vault/secret-id"  # read at every login
+  #}
+
+  #auth "kubernetes" {
+  #  mount    = "kubernetes"
+  #  role     = "tokend"
+  #  jwt_file = "/var/run/secrets/kubernetes.io/serviceaccount/token" # read at every login
+  #}
+
+  #auth "jwt" {
+  #  mount    = "jwt"
+  #  role     = "tokend"
+  #  jwt_file = "/run/tokend/example/token"   # read at every login
+  #}
+
+  #auth "cert" {                              # with the certificate of the tls block
+  #  mount = "cert"
+  #  role  = "tokend"                         # default: any role that the certificate suits
+  #}
+
+  #auth "token" {
+  #  token = env("VAULT_TOKEN")
+  #}
+
+  #auth "token_file" {
+  #  path = "/run/vault/token"                # read again when Vault refuses what it held
+  #}
 }
 
 http {                                        # /healthz and /readyz; without the block, neither
@@ -121,8 +208,10 @@ token "example" {
     dir_mode  = "0750"                        # of directories that are missing; default: "0700"
     owner     = "root"                        # a name or a number; default: tokend's own
     group     = "batch"                       # the same
-    format    = "token"                       # token | json | header | env | netrc
+    format    = "token"                       # token | json | header | env | netrc | dockerconfigjson | kubeconfig | exec-credential
     on_remove = "keep"                        # keep | delete, when the token leaves this configuration
+
+    propagation = "0s"                        # how long consumers may still use what they read before
   }
   sink "file" {                               # . /run/tokend/example/env
     path     = "/run/tokend/example/env"
@@ -135,12 +224,62 @@ token "example" {
     machine = "api.example"                   # needed for netrc
     login   = "oauth2"
   }
+  sink "file" {                               # DOCKER_CONFIG=/run/tokend/example
+    path     = "/run/tokend/example/config.json"
+    format   = "dockerconfigjson"
+    registry = "registry.example"             # needed for dockerconfigjson
+    username = "oauth2accesstoken"
+  }
+  sink "file" {                               # KUBECONFIG=/run/tokend/example/kubeconfig:$HOME/.kube/config
+    path   = "/run/tokend/example/kubeconfig"
+    format = "kubeconfig"
+    user   = "tokend"                         # to be named by a context
+  }
   sink "file" {
     path     = "/run/tokend/example/token.yaml"
     template = <<-EOT
       access_token: {{ json .AccessToken }}
       expires_at: {{ .ExpiresAt }}
     EOT
+  }
+
+  sink "kubernetes_secret" {                  # other keys, labels and annotations of the Secret are left alone
+    kubernetes  = "main"                      # not needed where there is one block at most
+    namespace   = "shop"                      # default: that of the ServiceAccount or the context
+    name        = "example"                   # needed
+    type        = "Opaque"
+    data        = { token = "{{ .AccessToken }}", expires = "{{ .ExpiresAt }}" }
+    formats     = { "config.json" = "dockerconfigjson", "token.env" = "env", netrc = "netrc", kubeconfig = "kubeconfig" }
+    variable    = "EXAMPLE_TOKEN"             # for env, as in a file sink
+    machine     = "api.example"               # for netrc
+    login       = "oauth2"                    # for netrc
+    registry    = "registry.example"          # for dockerconfigjson
+    username    = "oauth2accesstoken"         # for dockerconfigjson
+    user        = "tokend"                    # for kubeconfig
+    labels      = { "app.kubernetes.io/part-of" = "shop" } # default: none but tokend's own
+    annotations = { "example.com/contact" = "shop@example.com" }
+    propagation = "90s"                       # a mounted Secret takes that long to reach its pod
+    on_remove   = "keep"                      # keep | delete
+  }
+
+  sink "vault_kv" {
+    vault        = "main"                     # not needed where there is but one block
+    mount        = "secret"                   # needed
+    path         = "apps/example"             # needed
+    version      = 2                          # of the KV engine: 1 | 2; default: 0, which finds out
+    data         = { token = "{{ .AccessToken }}" }
+    formats      = { "config.json" = "dockerconfigjson", "token.env" = "env", netrc = "netrc", kubeconfig = "kubeconfig" }
+    variable     = "EXAMPLE_TOKEN"            # for the formats, as above
+    machine      = "api.example"
+    login        = "oauth2"
+    registry     = "registry.example"
+    username     = "oauth2accesstoken"
+    user         = "tokend"
+    metadata     = { owner = "shop" }         # of version 2 alone; default: none
+    max_versions = 5                          # that version 2 keeps; default: 0, what the engine says
+    check_every  = "1m"                       # between two looks for changes by others
+    propagation  = "0s"
+    on_remove    = "keep"                     # keep | delete
   }
 
   on_update {                                 # after a new token is in its sinks; never a shell
@@ -202,7 +341,7 @@ token "greymatter" {
   provider = "greymatter"
   grant "password" {
     username = "upstream"
-    password = file("/etc/tokend/greymatter.secret")
+    password = kubernetes_secret("shop/greymatter", "password") # watched
   }
   sink "file" {
     path = "/run/tokend/greymatter/token"
@@ -231,7 +370,7 @@ token "rator-operator" {
   provider = "rator"
   grant "operator_password" {                 # Rator's own grant_type
     username = "operator"
-    password = file("/etc/tokend/rator-operator.secret")
+    password = vault("secret/rator", "operator") # read again every now and then
   }
   probe {
     url     = "https://rator.example/appcontext/api/ping"

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -18,14 +19,20 @@ const examplePath = "../../config.example.hcl"
 func exampleOptions() Options {
 	return Options{
 		Env: func(name string) (string, bool) {
-			return "/run/credentials/tokend", name == "CREDENTIALS_DIRECTORY"
+			value, ok := map[string]string{"CREDENTIALS_DIRECTORY": "/run/credentials/tokend", "VAULT_TOKEN": "t"}[name]
+			return value, ok
 		},
+		Remote: &store{asked: map[string]int{}, values: map[string]string{
+			"secret/rator operator": "from Vault", "shop/greymatter password": "from Kubernetes",
+		}},
 		ReadFile: func(path string) ([]byte, fs.FileMode, error) {
 			switch ext := filepath.Ext(path); {
 			case path == "/etc/tokend/tenants.json":
 				return []byte(`[{"name": "acme", "client_id": "a", "client_secret": "s1"}, {"name": "umbrella", "client_id": "u", "client_secret": "s2"}]`), 0o600, nil
 			case ext == ".pem" || ext == ".key":
 				return []byte("-----BEGIN EXAMPLE-----\naGVsbG8=\n-----END EXAMPLE-----\n"), 0o600, nil
+			case path == "/etc/tokend/kubeconfig":
+				return []byte("apiVersion: v1\nkind: Config\n"), 0o600, nil
 			case ext == ".secret" || path == "/run/credentials/tokend/state-key":
 				return []byte("secret of " + path + "\n"), 0o400, nil
 			}
@@ -56,17 +63,50 @@ func TestExampleIsValid(t *testing.T) {
 	}
 }
 
-// TestExampleHasEveryKey fails when a key of the language is missing from the
-// example.
-func TestExampleHasEveryKey(t *testing.T) {
+// commentedOut are lines that are an alternative, and not prose.
+var commentedOut = regexp.MustCompile(`(?m)^( *)#(\S.*|  .*)\n`)
+
+// alternatives returns the example once for each run of lines that are commented
+// out, with these in the place of the blocks that they are alternatives to.
+func alternatives(t *testing.T) []string {
+	t.Helper()
 	data, _, err := readFile(examplePath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, diags := hclsyntax.ParseConfig(data, examplePath, hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatal(diags)
+	var all []string
+	runs := regexp.MustCompile(`(?m)(^ *#(\S.*|  .*)\n)+`).FindAllIndex(data, -1)
+	for _, run := range runs {
+		before, lines, after := string(data[:run[0]]), data[run[0]:run[1]], string(data[run[1]:])
+		alternative := commentedOut.ReplaceAllString(string(lines), "$1$2\n")
+		typ, _, _ := strings.Cut(strings.TrimSpace(alternative), " ")
+		live := regexp.MustCompile(`(?m)^ *`+typ+` "(.*\n)+? *}\n`).FindAllStringIndex(before, -1)
+		if len(live) == 0 {
+			t.Fatalf("nothing stands where %q could", alternative)
+		}
+		at := live[len(live)-1]
+		all = append(all, before[:at[0]]+alternative+before[at[1]:]+after)
 	}
+	return append(all, string(data))
+}
+
+func TestAlternativesOfTheExampleAreValid(t *testing.T) {
+	all := alternatives(t)
+	if len(all) < 9 {
+		t.Errorf("only %d alternatives were found", len(all))
+	}
+	for _, text := range all {
+		_, report := loadText(t, text, exampleOptions())
+		var out strings.Builder
+		if err := report.Write(&out, false, 0); err != nil || out.Len() > 0 {
+			t.Errorf("report: %v\n%s", err, &out)
+		}
+	}
+}
+
+// TestExampleHasEveryKey fails when a key of the language is missing from the
+// example.
+func TestExampleHasEveryKey(t *testing.T) {
 	seen := map[string]bool{}
 	var walk func(block string, body *hclsyntax.Body)
 	walk = func(block string, body *hclsyntax.Body) {
@@ -74,16 +114,36 @@ func TestExampleHasEveryKey(t *testing.T) {
 			seen[block+"."+name] = true
 		}
 		for _, blk := range body.Blocks {
-			walk(blk.Type, blk.Body)
+			name := blk.Type
+			switch {
+			case name == "sink" || name == "state" || name == "auth":
+				name += " " + blk.Labels[0]
+			case name == "tls" && block == "vault":
+				name = "vault tls"
+			}
+			walk(name, blk.Body)
 		}
 	}
-	walk("", file.Body.(*hclsyntax.Body))
-	for block, sch := range map[string]schema{
-		"state": stateSchema, "http": httpSchema, "control": controlSchema, "log": logSchema,
+	for _, text := range alternatives(t) {
+		file, diags := hclsyntax.ParseConfig([]byte(text), examplePath, hcl.InitialPos)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		walk("", file.Body.(*hclsyntax.Body))
+	}
+	schemas := map[string]schema{
+		"kubernetes": kubernetesSchema, "vault": vaultSchema, "vault tls": vaultTLSSchema, "ha": haSchema,
+		"state file": stateSchema, "state kubernetes_secret": kubernetesStateSchema, "state vault_kv": vaultStateSchema,
+		"http": httpSchema, "control": controlSchema, "log": logSchema,
 		"provider": providerSchema, "request": requestSchema, "response": responseSchema, "refresh_tokens": refreshTokensSchema,
 		"schedule": scheduleSchema, "limits": limitsSchema, "tls": tlsSchema,
-		"token": tokenSchema, "probe": probeSchema, "sink": fileSinkSchema, "on_update": onUpdateSchema, "dynamic": dynamicSchema,
-	} {
+		"token": tokenSchema, "probe": probeSchema, "on_update": onUpdateSchema, "dynamic": dynamicSchema,
+		"sink file": fileSinkSchema, "sink kubernetes_secret": kubernetesSinkSchema, "sink vault_kv": vaultSinkSchema,
+	}
+	for method, sch := range authSchemas {
+		schemas["auth "+method] = *sch
+	}
+	for block, sch := range schemas {
 		for _, name := range sch.attrs {
 			if !seen[block+"."+name] {
 				t.Errorf("the example does not show %s.%s", block, name)
