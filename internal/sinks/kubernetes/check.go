@@ -1,0 +1,71 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// Check implements [sinks.Checker]: it reads the Secret and applies a token of no
+// worth as a dry run, which passes authorization, admission and validation and
+// stores nothing. The error names the verb that is missing, of get, create and
+// patch, and of list and watch once the Secret is watched. That is two requests.
+func (s *Sink) Check(ctx context.Context) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	c, err := s.render(worthless())
+	if err != nil {
+		return err
+	}
+	_, at, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	if at.Exists() {
+		if err := s.permits(at); err != nil {
+			return err
+		}
+	}
+	if _, _, err := s.apply(ctx, c, "", true); err != nil {
+		return err
+	}
+	if err := s.watched(ctx); err != nil {
+		return fmt.Errorf("secret %s can be written, but not watched: %w", s.Target(), err)
+	}
+	return nil
+}
+
+// watched is why the watch does not run, once it has tried.
+func (s *Sink) watched(ctx context.Context) error {
+	s.mu.Lock()
+	watching := s.watching > 0
+	s.mu.Unlock()
+	if !watching {
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, firstList)
+	defer cancel()
+	s.secrets.Wait(wait)
+	return s.secrets.Err()
+}
+
+// worthless is a token that opens nothing, shaped like a JWT for templates that
+// take one apart.
+func worthless() token.Token {
+	const part = "dG9rZW5kLWNoZWNr"
+	issued := time.Unix(1_700_000_000, 0)
+	return token.Token{
+		Generation:  1,
+		AccessToken: token.NewSecret(part + "." + part + "." + part),
+		TokenType:   "Bearer",
+		Scope:       "check",
+		IssuedAt:    issued,
+		ExpiresAt:   issued.Add(time.Hour),
+	}
+}
+
