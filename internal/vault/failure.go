@@ -3,6 +3,7 @@ package vault
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,7 +13,9 @@ import (
 var (
 	// ErrNotFound: nothing is stored at the path, in a mount that exists.
 	ErrNotFound = errors.New("nothing is stored there")
-	// ErrNoMount: no secrets engine is mounted where one was expected.
+	// ErrNoMount: no secrets engine is mounted where one was expected. It comes with
+	// ErrDenied where the server won't tell a mount that is absent from one that the
+	// token may not touch.
 	ErrNoMount = errors.New("no secrets engine is mounted there")
 	// ErrVersion: the mount is no KV engine of the version that the call needs.
 	ErrVersion = errors.New("the mount is no KV engine of this version")
@@ -74,7 +77,7 @@ func (e *Error) Unwrap() []error {
 	if e.err == nil {
 		return e.kinds
 	}
-	return append(e.kinds[:len(e.kinds):len(e.kinds)], e.err)
+	return append(slices.Clip(e.kinds), e.err)
 }
 
 // RetryAfter is how long to wait before the next try, between 0 and one hour: what

@@ -44,10 +44,16 @@ func readSecret(name string, private bool) (token.Secret, error) {
 		return token.Secret{}, fmt.Errorf("%s is empty", name)
 	case len(text) > maxSecretFile:
 		return token.Secret{}, fmt.Errorf("%s is larger than %d KiB", name, maxSecretFile>>10)
-	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return token.Secret{}, fmt.Errorf("%s holds more than one word of ASCII", name)
 	}
-	return token.NewSecret(s), nil
+	return token.NewSecret(s), oneWord(name, s)
+}
+
+// oneWord refuses what is no token of any kind: two lines, an HTML page.
+func oneWord(name, s string) error {
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return fmt.Errorf("%s is not one word of ASCII", name)
+	}
+	return nil
 }
 
 // stamp tells one content of a file from another. The zero stamp is that of no file.

@@ -25,42 +25,6 @@ type document struct {
 	Errors []string        `json:"errors"`
 }
 
-// known maps what the server says to what this package says. A server's own words
-// are never shown, because they may quote what was sent; these are recognised.
-var known = []struct {
-	status int
-	text   string // part of what the server says
-	says   string
-	kind   error
-}{
-	{400, "check-and-set parameter did not match the current version", "the stored version is another one than expected; nothing was written", ErrCAS},
-	{400, "check-and-set parameter required", "the mount demands check-and-set (cas_required), and the write came without", ErrInvalid},
-	{400, "pgrading from non-versioned", "the mount is being upgraded to version 2; it answers again in a moment", ErrThrottled},
-	{400, "primary to upgrade from non-versioned", "the mount is being upgraded to version 2; it answers again in a moment", ErrThrottled},
-	{400, "wrapping token is not valid", "the wrapping token was used already, has expired, or never was one", ErrWrapping},
-	{400, "invalid secret id", "the secret id is wrong, expired or used up; issue a new one", errCredential},
-	{400, "invalid role or secret", "the role id or the secret id is wrong, expired or used up", errCredential},
-	{400, "invalid role", "the role doesn't exist", errCredential},
-	{400, "missing role", "the role is not given", errCredential},
-	{400, "could not be found", "the role doesn't exist", errCredential},
-	{400, "error validating token", "the JWT is not accepted: check its signer, issuer, audience and expiry against the role", errCredential},
-	{400, "error validating claims", "the JWT's claims don't match the role", errCredential},
-	{400, "claim", "the JWT's claims don't match the role", errCredential},
-	{400, "tls connection required", "the cert method needs https", errCredential},
-	{400, "client certificate must be supplied", "the cert method needs a client certificate; set cert_file and key_file", errCredential},
-	{400, "failed to match", "the certificate doesn't match the role", errCredential},
-	{400, "invalid certificate", "the certificate is not accepted", errCredential},
-	{403, "service account name not authorized", "the role is not bound to this ServiceAccount", errCredential},
-	{403, "namespace not authorized", "the role is not bound to this namespace", errCredential},
-	{500, "invalid secret id", "the secret id is wrong, expired or used up; issue a new one", errCredential},
-	{500, "too large", "the entry is larger than the server's storage takes (1 MiB with most)", ErrInvalid},
-	{500, "service account", "the role is not bound to this ServiceAccount", errCredential},
-}
-
-// errCredential marks a login that is refused for what it says, so that it is
-// repeated slowly: five wrong ones in a quarter of an hour lock a role.
-var errCredential = errors.New("the credential is refused")
-
 // judge turns the outcome of [emit] into a document or an error. A 404 may bring
 // both: a deleted version has metadata.
 func judge(r request, resp *api.Response, err error) (document, error) {
@@ -122,10 +86,8 @@ func astray(r request, err error) *Error {
 }
 
 func byStatus(r request, refused *api.ResponseError) *Error {
-	for _, k := range known {
-		if k.status == refused.StatusCode && contains(refused.Errors, k.text) {
-			return &Error{says: k.says, kinds: []error{k.kind}}
-		}
+	if e := recognise(r, refused); e != nil {
+		return e
 	}
 	genuine := !refused.RawError // Vault's own JSON, not that of something in front of it
 	switch status := refused.StatusCode; {
@@ -170,10 +132,6 @@ func policy(path, needs string) string {
 	return fmt.Sprintf("path %q { capabilities = [%s] }", path, strings.Join(names, ", "))
 }
 
-func contains(texts []string, part string) bool {
-	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, part) })
-}
-
 // unsent is the error of a request that was not sent, because one that had to come
 // before it failed: whatever became of that, this one did nothing.
 func unsent(r request, why string, err error, kinds ...error) *Error {
@@ -181,16 +139,13 @@ func unsent(r request, why string, err error, kinds ...error) *Error {
 	if inner, ok := errors.AsType[*Error](err); ok {
 		e.after = inner.after
 		e.err = opaque{err}
-		for _, k := range inner.kinds {
-			switch k {
-			case ErrAmbiguous:
-				k = ErrUnreachable
-			case ErrNotFound, ErrCAS, errCredential:
-				continue
-			}
-			if !slices.Contains(e.kinds, k) {
+		for _, k := range []error{ErrDenied, ErrNoMount, ErrVersion, ErrWrapping, ErrSealed, ErrStandby, ErrThrottled, ErrUnreachable, ErrClosed} {
+			if slices.Contains(inner.kinds, k) && !slices.Contains(e.kinds, k) {
 				e.kinds = append(e.kinds, k)
 			}
+		}
+		if slices.Contains(inner.kinds, ErrAmbiguous) {
+			e.kinds = append(e.kinds, ErrUnreachable)
 		}
 	}
 	return e

@@ -77,8 +77,8 @@ func (c *Client) watch(ctx context.Context, s *session, watcher *api.LifetimeWat
 			}
 		case <-watcher.RenewCh():
 			c.log.DebugContext(ctx, "token for Vault renewed", "vault", c.name)
-		case <-watcher.DoneCh():
-			// The library says nil even of a dead token.
+		case err := <-watcher.DoneCh(): // nil even for a dead token
+			c.log.DebugContext(ctx, "renewal of the token for Vault ended", "vault", c.name, "error", err)
 			return true
 		}
 	}

@@ -34,7 +34,7 @@ func newMethod(a Auth, t TLS) (*method, error) {
 	switch a.Method {
 	case "token":
 		m.token = a.Token
-		return m, missing("token", a.Token.IsEmpty())
+		return m, errors.Join(missing("token", a.Token.IsEmpty()), oneWord("token", a.Token.Reveal()))
 	case "token_file":
 		m.file = a.TokenFile
 		return m, missing("token_file", a.TokenFile == "")

@@ -20,7 +20,7 @@ func (c *Client) detect(ctx context.Context, path string) (mounted, error) {
 	r := request{op: "ask for the version of mount " + path, method: http.MethodGet, path: "sys/internal/ui/mounts/" + path}
 	doc, err := c.do(ctx, r)
 	if err != nil {
-		return mounted{}, explainDetect(path, err)
+		return mounted{}, explainDetect(err)
 	}
 	at, _ := doc.Data["path"].(string)
 	m := mounted{path: strings.Trim(at, "/"), version: 1}
@@ -38,18 +38,18 @@ func (c *Client) detect(ctx context.Context, path string) (mounted, error) {
 
 // explainDetect says what a 403 means here: the server makes no difference between
 // a mount that isn't there and one that the token may not touch.
-func explainDetect(path string, err error) error {
+func explainDetect(err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || !errors.Is(err, ErrDenied) {
 		return err
 	}
 	named := *e
+	named.kinds = []error{ErrDenied, ErrNoMount}
 	named.says = "there is no such mount, or no policy of tokend's token allows anything below it; grant it access there, or, if a proxy hides this question, set the version"
 	return &named
 }
 
-// resolve returns the mount's clean path and version for a request, detecting the
-// latter once.
+// resolve returns the mount's version, which it detects once.
 func (k *KV) resolve(ctx context.Context, r *request) (int, error) {
 	if k.fault != nil {
 		return 0, &Error{Op: r.op, says: "the mount's path is not valid", kinds: []error{ErrInvalid}, err: k.fault}
@@ -66,13 +66,24 @@ func (k *KV) resolve(ctx context.Context, r *request) (int, error) {
 	case errors.Is(err, ErrDenied) && k.given != 0:
 		m.version = k.given // the server won't say, so the configuration's word counts
 	case err != nil:
-		if ctx.Err() != nil {
-			return 0, err
-		}
-		return 0, unsent(*r, "the mount's version is not known", err)
+		return 0, k.undetected(*r, err)
 	}
 	k.version.Store(int32(m.version))
 	return m.version, nil
+}
+
+// undetected is the error of a request that was not sent, because it is not known how.
+func (k *KV) undetected(r request, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	if errors.Is(err, ErrLogin) || errors.Is(err, ErrClosed) {
+		short := *e
+		short.Op = r.op
+		return &short
+	}
+	return unsent(r, "the mount's version is not known", err)
 }
 
 // forget has the version asked for again: the mount is gone, and what comes in its

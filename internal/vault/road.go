@@ -25,6 +25,7 @@ const (
 	dialTimeout     = 5 * time.Second
 	maxIdlePerHost  = 64
 	idleConnTimeout = 60 * time.Second
+	pingAfter       = 10 * time.Second
 )
 
 // road is the one way to the server: it knows the addresses, goes to the next when
@@ -67,12 +68,15 @@ func newRoad(o Options) (*road, error) {
 	r.transport = &http.Transport{
 		// No proxy: whoever runs tokend behind one says so in the configuration, not
 		// in an environment variable that a parent process left behind.
-		Proxy:                  nil,
-		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSClientConfig:        secured,
-		TLSHandshakeTimeout:    dialTimeout,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true, // no small answer grows into a large one
+		Proxy:               nil,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSClientConfig:     secured,
+		TLSHandshakeTimeout: dialTimeout,
+		ForceAttemptHTTP2:   true,
+		DisableCompression:  true, // no small answer grows into a large one
+		// Without pings a connection whose other end is gone without a word keeps all
+		// requests of the next quarter of an hour.
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: dialTimeout},
 		MaxIdleConnsPerHost:    maxIdlePerHost,
 		IdleConnTimeout:        idleConnTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
@@ -134,26 +138,26 @@ func (r *road) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &lost{err: err}
 	}
 	at := int(r.active.Load())
-	for hop := 0; ; hop++ {
+	for hops := 1; ; hops++ {
 		resp, err := r.try(req, at, body)
-		switch next := -1; {
-		case err != nil && (err.sent || req.Context().Err() != nil):
-			return nil, err
+		last := hops >= 2*len(r.addresses)
+		switch {
 		case err != nil:
-			if at = (at + 1) % len(r.addresses); hop+1 >= len(r.addresses) {
+			if err.sent || last || len(r.addresses) == 1 || req.Context().Err() != nil {
 				return nil, err
 			}
-		case !redirects(resp.StatusCode):
-			r.active.Store(int32(at))
-			return limited(resp), nil
-		default:
-			host := ""
-			host, next = r.target(resp)
+			at = (at + 1) % len(r.addresses)
+		case redirects(resp.StatusCode):
 			_ = resp.Body.Close()
-			if next < 0 || hop >= len(r.addresses) {
+			host, next := r.target(resp)
+			if next < 0 || next == at || last {
 				return nil, &strayed{host}
 			}
 			at = next
+		default:
+			r.active.Store(int32(at))
+			resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+			return resp, nil
 		}
 	}
 }
@@ -213,11 +217,6 @@ func takeBody(req *http.Request) ([]byte, error) {
 	}
 	defer func() { _ = req.Body.Close() }()
 	return io.ReadAll(req.Body)
-}
-
-func limited(resp *http.Response) *http.Response {
-	resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
-	return resp
 }
 
 // cause strips what the http package puts around an error: the method and the URL,
