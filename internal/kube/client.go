@@ -42,6 +42,7 @@ type Client struct {
 	main         kubernetes.Interface
 	coordination kubernetes.Interface
 	watching     sync.WaitGroup
+	proofs       proofs
 
 	mu      sync.Mutex
 	closed  bool

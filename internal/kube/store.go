@@ -77,13 +77,12 @@ func (s store) Replace(all []any, version string) error {
 		seen[e.Name] = e.seen
 	}
 	s.mu.Lock()
-	s.seen, s.listed, s.live, s.failure = seen, version, true, nil
-	var calls []func()
-	for name := range s.subs {
-		calls = append(calls, s.subscribers(name)...)
+	s.seen, s.listed = seen, version
+	if !s.streams { // a watch follows, or fails
+		s.mu.Unlock()
+		return nil
 	}
-	s.once.Do(func() { close(s.first) })
-	s.tell(calls)
+	s.tell(s.current())
 	return nil
 }
 
@@ -91,8 +90,8 @@ func (s store) Replace(all []any, version string) error {
 func (store) Resync() error { return nil }
 
 // tell lets the lock go and calls.
-func (s store) tell(calls []func()) {
-	s.mu.Unlock()
+func (w *watched) tell(calls []func()) {
+	w.mu.Unlock()
 	for _, call := range calls {
 		call()
 	}

@@ -42,7 +42,8 @@ type watched struct {
 	once    sync.Once
 	seen    map[string]Seen
 	listed  string // the version of the last complete list
-	live    bool
+	streams bool   // the next complete list is part of a watch
+	live    bool   // changes are seen
 	failure error
 	subs    map[string]map[*func()]struct{}
 	users   int // guarded by the client's lock
@@ -147,6 +148,7 @@ func (s source) lister(w *watched) cache.ListerWatcher {
 				w.lost(ctx, s.client, "list", err)
 				return nil, err
 			}
+			w.listing()
 			return list, nil
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
@@ -156,7 +158,7 @@ func (s source) lister(w *watched) cache.ListerWatcher {
 				w.lost(ctx, s.client, "watch", err)
 				return nil, err
 			}
-			w.resumed(o.SendInitialEvents == nil)
+			w.resumed(o.SendInitialEvents != nil)
 			return events, nil
 		},
 	}, s.client.main)
@@ -180,12 +182,33 @@ func (w *watched) lost(ctx context.Context, c *Client, verb string, err error) {
 	w.once.Do(func() { close(w.first) })
 }
 
-// resumed notes that a watch is there again. One that begins with a list is not
-// there before that is complete.
-func (w *watched) resumed(complete bool) {
+// resumed notes that a watch is there again. One that streams the list first is
+// current when that is complete; another goes on from what is known.
+func (w *watched) resumed(streams bool) {
+	w.mu.Lock()
+	w.streams = streams
+	if streams || w.live {
+		w.mu.Unlock()
+		return
+	}
+	w.tell(w.current())
+}
+
+// listing notes that a complete list comes without a watch.
+func (w *watched) listing() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if complete {
-		w.live, w.failure = true, nil
+	w.streams = false
+}
+
+// current notes that from now on changes are seen, and lists whom to tell, with
+// the lock held.
+func (w *watched) current() []func() {
+	w.live, w.failure = true, nil
+	w.once.Do(func() { close(w.first) })
+	var calls []func()
+	for name := range w.subs {
+		calls = append(calls, w.subscribers(name)...)
 	}
+	return calls
 }

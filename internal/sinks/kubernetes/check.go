@@ -5,13 +5,19 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/tokend-project/tokend/internal/token"
 )
 
-// Check implements [sinks.Checker]: it reads the Secret and applies a token of no
-// worth as a dry run, which passes authorization, admission and validation and
-// stores nothing. The error names the verb that is missing, of get, create and
-// patch, and of list and watch once the Secret is watched. That is two requests.
+// Check implements [sinks.Checker]: it applies a token of no worth as a dry run,
+// which passes authorization, admission and validation and stores nothing, and
+// reads the Secret. The error names the verb that is missing, of get, create and
+// patch, and of list and watch once the Secret is watched.
+//
+// That is two requests. Where they succeed for a Secret of type Opaque, which the
+// API server has no further rules for, they stand for the others of the namespace
+// for a minute.
 func (s *Sink) Check(ctx context.Context) error {
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -22,7 +28,7 @@ func (s *Sink) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, at, err := s.read(ctx)
+	at, _, err := s.now(ctx)
 	if err != nil {
 		return err
 	}
@@ -31,13 +37,27 @@ func (s *Sink) Check(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, _, err := s.apply(ctx, c, "", true); err != nil {
+	prove := func(ctx context.Context) error { return s.prove(ctx, c) }
+	if s.kind == corev1.SecretTypeOpaque {
+		err = s.client.Prove(ctx, fmt.Sprintf("secrets %s exists=%t", s.namespace, at.Exists()), prove)
+	} else {
+		err = prove(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if err := s.watched(ctx); err != nil {
 		return fmt.Errorf("secret %s can be written, but not watched: %w", s.Target(), err)
 	}
 	return nil
+}
+
+func (s *Sink) prove(ctx context.Context, c content) error {
+	if _, _, err := s.apply(ctx, c, "", true); err != nil {
+		return err
+	}
+	_, _, err := s.read(ctx)
+	return err
 }
 
 // watched is why the watch does not run, once it has tried.
@@ -68,4 +88,3 @@ func worthless() token.Token {
 		ExpiresAt:   issued.Add(time.Hour),
 	}
 }
-

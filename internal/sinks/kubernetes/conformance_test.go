@@ -3,9 +3,6 @@ package kubernetes_test
 import (
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	sink "github.com/tokend-project/tokend/internal/sinks/kubernetes"
 	"github.com/tokend-project/tokend/internal/sinks/sinktest"
 )
@@ -18,11 +15,7 @@ func TestConformance(t *testing.T) {
 	}{
 		{"nothing there", func(*place) {}, false},
 		{"beside foreign keys", func(p *place) {
-			_, err := p.secrets.Create(p.Context(), &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Name: name},
-				Data:       map[string][]byte{"other": []byte("kept")},
-			}, metav1.CreateOptions{})
-			p.must(err)
+			p.create(map[string]string{"other": "kept"})
 		}, false},
 		{"watched", func(*place) {}, true},
 	} {
@@ -52,6 +45,10 @@ func (p *place) harness(s *sink.Sink, watched bool) sinktest.Harness {
 			return "", false
 		},
 		Edit: func(_ *testing.T, content string) {
+			if p.get() == nil {
+				p.create(map[string]string{"token": content})
+				return
+			}
 			p.edit("token", content)
 			settle()
 		},

@@ -101,6 +101,13 @@ func (p *place) get() *corev1.Secret {
 	return s
 }
 
+// create makes the Secret as somebody else.
+func (p *place) create(data map[string]string) {
+	p.Helper()
+	_, err := p.secrets.Create(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}, StringData: data}, metav1.CreateOptions{})
+	p.must(err)
+}
+
 // merge changes the Secret the way kubectl edit does.
 func (p *place) merge(patch map[string]any) {
 	p.Helper()
