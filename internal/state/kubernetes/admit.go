@@ -37,7 +37,7 @@ func (s *Store) admit(ctx context.Context, reviews typedauthorization.SelfSubjec
 // permitted asks for each verb, so that all that are missing are named at once.
 // Where the question itself is not allowed, the answer comes with use.
 func (s *Store) permitted(ctx context.Context, reviews typedauthorization.SelfSubjectAccessReviewInterface) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timing.request)
+	ctx, cancel := context.WithTimeout(ctx, s.bounds.request)
 	defer cancel()
 	verbs := []string{"get", "list", "create", "update", "delete"}
 	denied := make([]bool, len(verbs))
@@ -69,7 +69,7 @@ func (s *Store) permitted(ctx context.Context, reviews typedauthorization.SelfSu
 // probe makes a dry run of a Secret: it needs the namespace and the permission,
 // and leaves nothing behind.
 func (s *Store) probe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timing.request)
+	ctx, cancel := context.WithTimeout(ctx, s.bounds.request)
 	defer cancel()
 	_, err := s.secrets.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: s.prefix + ".probe-", Namespace: s.namespace},

@@ -57,7 +57,7 @@ func (s *Store) writePieces(ctx context.Context, name string, value []byte, id s
 }
 
 func (s *Store) writePiece(ctx context.Context, name, part string, piece []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timing.request)
+	ctx, cancel := context.WithTimeout(ctx, s.bounds.request)
 	defer cancel()
 	_, err := s.secrets.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -77,7 +77,7 @@ func (s *Store) pieces(ctx context.Context, e *entry, name string) ([]string, er
 	if len(e.parts) == 0 && (e.at == version{}) {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timing.request)
+	ctx, cancel := context.WithTimeout(ctx, s.bounds.request)
 	defer cancel()
 	list, err := s.secrets.List(ctx, metav1.ListOptions{LabelSelector: partLabel + "=" + s.prefix + "," + partOfLabel + "=" + partOf(s.prefix, name)})
 	if err != nil {

@@ -13,10 +13,8 @@ import (
 	"github.com/tokend-project/tokend/internal/kube"
 )
 
-const (
-	fewNames = 8   // are read one by one
-	pageSize = 500 // records a request
-)
+// fewNames are read one by one.
+const fewNames = 8
 
 // fetched is a Secret that was read ahead, nil where there was none.
 type fetched struct {
@@ -64,7 +62,7 @@ func (s *Store) beforeFetch(names []string) (map[string]uint64, error) {
 		return nil, errClosed
 	}
 	for name, f := range s.fetched {
-		if time.Since(f.at) > s.timing.fresh {
+		if time.Since(f.at) > s.bounds.fresh {
 			delete(s.fetched, name)
 		}
 	}
@@ -84,7 +82,7 @@ func (s *Store) prefetched(e *entry, name string) (o *corev1.Secret, ok bool) {
 	defer s.mu.Unlock()
 	f, ok := s.fetched[name]
 	delete(s.fetched, name)
-	if !ok || f.touched+1 != e.touched || time.Since(f.at) > s.timing.fresh {
+	if !ok || f.touched+1 != e.touched || time.Since(f.at) > s.bounds.fresh {
 		return nil, false
 	}
 	return f.secret, true
@@ -126,7 +124,7 @@ func (s *Store) listOnce(ctx context.Context, names []string) (map[string]*corev
 	}
 	found := make(map[string]*corev1.Secret, len(names))
 	for next := ""; ; {
-		list, err := s.page(ctx, pageSize, next)
+		list, err := s.page(ctx, s.bounds.page, next)
 		if err != nil {
 			return nil, err
 		}
@@ -144,7 +142,7 @@ func (s *Store) listOnce(ctx context.Context, names []string) (map[string]*corev
 }
 
 func (s *Store) page(ctx context.Context, limit int64, next string) (*corev1.SecretList, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timing.request)
+	ctx, cancel := context.WithTimeout(ctx, s.bounds.request)
 	defer cancel()
 	list, err := s.secrets.List(ctx, metav1.ListOptions{LabelSelector: stateLabel + "=" + s.prefix, Limit: limit, Continue: next})
 	return list, kube.Explain(err, "list", "secrets", s.namespace, "")

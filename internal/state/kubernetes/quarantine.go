@@ -43,7 +43,7 @@ func (s *Store) setAside(ctx context.Context, name string, o *corev1.Secret, cau
 	}
 	sum := sumOf(o.Data)
 	where = o.Name + ".quarantine-" + hex.EncodeToString(sum[:8])
-	ctx, cancel := context.WithTimeout(ctx, s.timing.request)
+	ctx, cancel := context.WithTimeout(ctx, s.bounds.request)
 	defer cancel()
 	_, err = s.secrets.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -69,7 +69,7 @@ func (s *Store) keepPiece(ctx context.Context, part string) error {
 	delete(o.Labels, partLabel)
 	delete(o.Labels, partOfLabel)
 	o.Labels = merged(o.Labels, map[string]string{quarantineLabel: s.prefix})
-	ctx, cancel := context.WithTimeout(ctx, s.timing.request)
+	ctx, cancel := context.WithTimeout(ctx, s.bounds.request)
 	defer cancel()
 	_, err = s.secrets.Update(ctx, o, metav1.UpdateOptions{FieldManager: kube.FieldManager})
 	return kube.Explain(err, "update", "secrets", s.namespace, part)

@@ -110,7 +110,7 @@ func (s *Store) get(ctx context.Context, name string) (*corev1.Secret, error) {
 }
 
 func (s *Store) getSecret(ctx context.Context, secret string) (*corev1.Secret, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.timing.request, context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.bounds.request, context.DeadlineExceeded)
 	defer cancel()
 	o, err := s.secrets.Get(ctx, secret, metav1.GetOptions{})
 	switch {

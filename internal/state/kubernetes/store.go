@@ -34,7 +34,7 @@ type Store struct {
 	prefix    string
 	codec     *state.Codec
 	log       *slog.Logger
-	timing    timing
+	bounds    bounds
 
 	id     string // of this store, in the ids of its writes
 	writes atomic.Uint64
@@ -52,12 +52,13 @@ var (
 	_ state.Prefetcher = (*Store)(nil)
 )
 
-// timing bounds what a store waits for. Tests shorten it.
-type timing struct {
+// bounds are shorter and smaller in tests.
+type bounds struct {
 	request time.Duration // one request
 	save    time.Duration // a Save, Delete or quarantine with all its requests
 	pause   time.Duration // before a lost write is sent again; doubles
 	fresh   time.Duration // how long a Load may be answered by a Prefetch
+	page    int64         // records that one request lists
 }
 
 // Open opens the store and proves that its namespace exists, that the client
@@ -65,10 +66,13 @@ type timing struct {
 // missing verb, and wraps [state.ErrKey] when the key is too short or the
 // records are sealed with another one. Nothing is written.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	return open(ctx, o, timing{request: 10 * time.Second, save: 25 * time.Second, pause: 100 * time.Millisecond, fresh: 20 * time.Second})
+	return open(ctx, o, bounds{
+		request: 10 * time.Second, save: 25 * time.Second, pause: 100 * time.Millisecond,
+		fresh: 20 * time.Second, page: 500,
+	})
 }
 
-func open(ctx context.Context, o Options, t timing) (*Store, error) {
+func open(ctx context.Context, o Options, b bounds) (*Store, error) {
 	codec, err := state.NewCodec(o.Key)
 	if err != nil {
 		return nil, err
@@ -79,7 +83,7 @@ func open(ctx context.Context, o Options, t timing) (*Store, error) {
 	namespace := cmp.Or(o.Namespace, o.Client.Namespace())
 	s := &Store{
 		secrets:   o.Client.Interface().CoreV1().Secrets(namespace),
-		namespace: namespace, prefix: o.Prefix, codec: codec, timing: t,
+		namespace: namespace, prefix: o.Prefix, codec: codec, bounds: b,
 		log:     cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 		id:      rand.Text(),
 		entries: make(map[string]*entry),

@@ -46,7 +46,7 @@ func (c *change) is(o *corev1.Secret) bool {
 
 // detached bounds what goes on when nobody waits for it any more.
 func (s *Store) detached() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), s.timing.save)
+	return context.WithTimeout(context.Background(), s.bounds.save)
 }
 
 // put stores value under name, on top of what the store knows of it.
@@ -113,7 +113,7 @@ func (s *Store) claim(ctx context.Context, e *entry, name string) error {
 func (s *Store) commit(ctx context.Context, e *entry, name string, c change) error {
 	var err error
 	for try := range tries {
-		if try > 0 && !wait(ctx, s.timing.pause<<(try-1)) {
+		if try > 0 && !wait(ctx, s.bounds.pause<<(try-1)) {
 			break
 		}
 		var o *corev1.Secret
@@ -174,7 +174,7 @@ func (s *Store) settle(ctx context.Context, e *entry, name string, c change) (do
 
 // send makes the one request of c.
 func (s *Store) send(ctx context.Context, e *entry, name string, c change) (*corev1.Secret, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timing.request)
+	ctx, cancel := context.WithTimeout(ctx, s.bounds.request)
 	defer cancel()
 	if c.remove {
 		if (e.at == version{}) {
