@@ -3,8 +3,10 @@ package kubernetes_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/tokend-project/tokend/internal/sinks"
 	sink "github.com/tokend-project/tokend/internal/sinks/kubernetes"
 	"github.com/tokend-project/tokend/internal/sinks/sinktest"
+	"github.com/tokend-project/tokend/internal/token"
 	testbed "github.com/tokend-project/tokend/test/testbed/kubernetes"
 )
 
@@ -55,9 +58,11 @@ func placeIn(t *testing.T, bed *testbed.Cluster, verbs ...string) *place {
 	}
 }
 
-func (p *place) client() *kube.Client {
+func (p *place) client() *kube.Client { return p.clientOf(p.account) }
+
+func (p *place) clientOf(config *rest.Config) *kube.Client {
 	p.Helper()
-	c, err := kube.NewFromConfig(p.account, p.namespace, kube.Options{QPS: -1, Logger: slog.New(slog.DiscardHandler)})
+	c, err := kube.NewFromConfig(config, p.namespace, kube.Options{QPS: -1, Logger: slog.New(slog.DiscardHandler)})
 	p.must(err)
 	p.Cleanup(c.Close)
 	return c
@@ -88,6 +93,14 @@ func (p *place) must(err error) {
 	if err != nil {
 		p.Fatal(err)
 	}
+}
+
+// counts counts the requests that tokend has made in the namespace.
+func (p *place) counts() map[string]int {
+	p.Helper()
+	requests, err := p.bed.Requests(context.Background())
+	p.must(err)
+	return requests.Of(testbed.UserName(p.namespace, "tokend")).Counts()
 }
 
 // get returns the Secret, or nil.
@@ -171,3 +184,36 @@ func (p *place) follow(s *sink.Sink) (drifted func()) {
 		}
 	}
 }
+
+// awaitSeen returns when the sink's watch has seen the Secret as it is now.
+func (p *place) awaitSeen(s *sink.Sink) {
+	p.Helper()
+	version := p.get().ResourceVersion
+	for deadline := time.Now().Add(sinktest.Patience); s.SeenVersion() != version; {
+		if time.Now().After(deadline) {
+			p.Fatalf("the watch has not seen version %s", version)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// says fails unless the error holds the words and no token.
+func (p *place) says(err error, words ...string) {
+	p.Helper()
+	if err == nil {
+		p.Fatalf("there was no error, want one about %q", words)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			p.Errorf("the error %q does not say %q", err, w)
+		}
+	}
+	if text := fmt.Sprintf("%+v", err); strings.Contains(text, "canary") || strings.Contains(text, "Y2FuYXJ5") {
+		p.Errorf("the error holds the token: %.300s", text)
+	}
+}
+
+// constant renders the same whatever the token.
+type constant []byte
+
+func (c constant) Render(token.Token) ([]byte, error) { return c, nil }
