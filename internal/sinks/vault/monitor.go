@@ -60,7 +60,7 @@ type watch struct {
 func (m *Monitor) watch(s watched, every time.Duration, drift func()) (stop func()) {
 	w := &watch{sink: s, every: every, drift: drift, index: -1}
 	m.mu.Lock()
-	w.due = time.Now().Add(rand.N(every)) //nolint:gosec // no secret
+	w.due = time.Now().Add(rand.N(every))
 	heap.Push(&m.queue, w)
 	m.mu.Unlock()
 	m.wake()
@@ -113,8 +113,7 @@ func (m *Monitor) next(ctx context.Context) *watch {
 		}
 		if wait <= 0 {
 			defer m.mu.Unlock()
-			w := heap.Pop(&m.queue).(*watch) //nolint:errcheck // the queue holds nothing else
-			return w
+			return heap.Pop(&m.queue).(*watch)
 		}
 		m.mu.Unlock()
 		timer := time.NewTimer(wait)
@@ -136,7 +135,7 @@ func (m *Monitor) again(w *watch) {
 	if w.over {
 		return
 	}
-	w.due = time.Now().Add(w.every - rand.N(w.every/8+1)) //nolint:gosec // no secret
+	w.due = time.Now().Add(w.every - rand.N(w.every/8+1))
 	heap.Push(&m.queue, w)
 }
 
@@ -170,7 +169,7 @@ func (q queue) Swap(i, j int) {
 
 // Push implements [heap.Interface].
 func (q *queue) Push(x any) {
-	w := x.(*watch) //nolint:errcheck // the queue holds nothing else
+	w := x.(*watch)
 	w.index = len(*q)
 	*q = append(*q, w)
 }

@@ -19,8 +19,8 @@ const (
 
 // Options describe one entry and what goes into it.
 type Options struct {
-	KV   *vault.KV
-	Path string // below the mount
+	KV   *vault.KV // all sinks of a mount share one, which asks once for the mount's version
+	Path string    // below the mount
 
 	// Data is what the entry holds, by key: nothing else.
 	Data map[string]sinks.Format
@@ -95,7 +95,7 @@ func (o Options) validate() error {
 	case len(o.Data) == 0:
 		return errors.New("it has no data: give at least one key")
 	case len(o.Metadata) > maxCustom:
-		return fmt.Errorf("Vault takes at most %d keys of custom metadata", maxCustom)
+		return fmt.Errorf("custom metadata has at most %d keys", maxCustom)
 	case o.MaxVersions < 0:
 		return errors.New("max_versions is negative")
 	}

@@ -17,7 +17,7 @@ import (
 	testbed "github.com/tokend-project/tokend/test/testbed/vault"
 )
 
-var server *testbed.Server //nolint:gochecknoglobals // the one of this package's tests
+var server *testbed.Server
 
 func TestMain(m *testing.M) { os.Exit(testbed.Main(m, &server)) }
 

@@ -61,13 +61,13 @@ func (s *Sink) put(ctx context.Context, want content, version int) (changed bool
 		if err := s.owned(); err != nil {
 			return false, err
 		}
-		ctx = context.WithoutCancel(ctx) // from here on the content begins to be replaced
-		err = s.send(ctx, want, version)
+		going := context.WithoutCancel(ctx) // the content begins to be replaced
+		err = s.send(going, want, version)
 		switch {
 		case err == nil:
 			return true, nil
 		case errors.Is(err, vault.ErrAmbiguous):
-			return s.find(ctx, want, err)
+			return s.find(going, want, err)
 		case !errors.Is(err, vault.ErrCAS):
 			return false, err
 		}

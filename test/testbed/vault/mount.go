@@ -56,13 +56,14 @@ func (s *Server) Unmount(t testing.TB, path string) {
 	s.Do(t, http.MethodDelete, "sys/mounts/"+path, nil)
 }
 
-// Quota limits the requests to a path (a mount, or below one) to rate a second;
-// the rest are answered with 429 and Retry-After. remove ends it.
+// Quota limits the requests to a path (a mount, or below one) to rate a second.
+// Whoever goes beyond is answered with 429, and a Retry-After of 9 or 10 s, for
+// 10 s. remove ends it.
 func (s *Server) Quota(t testing.TB, path string, rate float64) (remove func()) {
 	t.Helper()
 	name := "sys/quotas/rate-limit/" + fresh("quota")
 	s.Do(t, http.MethodPost, "sys/quotas/config", map[string]any{"enable_rate_limit_response_headers": true})
-	s.Do(t, http.MethodPost, name, map[string]any{"path": path, "rate": rate})
+	s.Do(t, http.MethodPost, name, map[string]any{"path": path, "rate": rate, "block_interval": "10s"})
 	s.atEnd(t, name)
 	return func() { s.Do(t, http.MethodDelete, name, nil) }
 }
