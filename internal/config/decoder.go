@@ -111,8 +111,9 @@ func withoutValues(diag *hcl.Diagnostic, b body, expr hclsyntax.Expression, secr
 
 // inputError is why an input could not be had.
 type inputError struct {
-	what  string // the input with its name, which may have been computed from another
-	cause error
+	what   string // the input with its name, which may have been computed from another
+	cause  error
+	hidden error // the cause where it must not tell the name; nil when it does not
 }
 
 func (e *inputError) Error() string { return fmt.Sprintf("%s: %v", e.what, e.cause) }
@@ -123,7 +124,11 @@ func (e *inputError) Unwrap() error { return e.cause }
 func hiddenCause(diag *hcl.Diagnostic) string {
 	extra, _ := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
 	if err, ok := errors.AsType[*inputError](extra.FunctionCallError()); ok {
-		return fmt.Sprintf("The function %q failed: %v. What it was called with is not shown, since it came from another input.", extra.CalledFunctionName(), err.cause)
+		cause := err.cause
+		if err.hidden != nil {
+			cause = err.hidden
+		}
+		return fmt.Sprintf("The function %q failed: %v. What it was called with is not shown, since it came from another input.", extra.CalledFunctionName(), cause)
 	}
 	return "The function could not take its arguments. Why is not shown, since the arguments may be secret."
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,7 +36,37 @@ func fuzzOptions() Options {
 			}
 			return []byte(canary + "\n"), 0o600, nil
 		},
+		Remote: fuzzRemote{},
 	}
+}
+
+// fuzzRemote has every secret but those that are missing.
+type fuzzRemote struct{}
+
+func (fuzzRemote) read(path string) (string, error) {
+	switch {
+	case strings.Contains(path, "missing"):
+		return "", fs.ErrNotExist
+	case strings.Contains(path, "down"):
+		return "", ErrUnavailable
+	case strings.Contains(path, "tenants"):
+		return `[{"name": "a", "id": "1", "secret": "` + canary + `"}, {"name": "` + canary + `"}]`, nil
+	}
+	return canary, nil
+}
+
+func (r fuzzRemote) Vault(_ context.Context, block *Vault, path, _ string) (string, error) {
+	if block == nil || !validVaultPath(path) {
+		panic("a path that is none: " + path)
+	}
+	return r.read(path)
+}
+
+func (r fuzzRemote) KubernetesSecret(_ context.Context, block *Kubernetes, namespace, name, _ string) (string, error) {
+	if block == nil || !isLabelName(namespace) || !isSubdomain(name) {
+		panic("a name that is none: " + name)
+	}
+	return r.read(name)
 }
 
 // FuzzLoad: no text makes Load panic, return neither a Config nor an error, or
@@ -43,13 +74,17 @@ func fuzzOptions() Options {
 func FuzzLoad(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, text string) {
-		d := newDecoder(fuzzOptions())
+		opts := fuzzOptions()
+		if len(text)%3 == 0 {
+			opts.Remote = nil
+		}
+		d := newDecoder(opts)
 		src, _ := d.parseBytes([]byte(text), "tokend.hcl", "/etc/tokend")
 		cfg, report := d.load([]source{src})
 		if (cfg == nil) != (report.Err() != nil) {
 			t.Fatalf("config %v with error %v", cfg, report.Err())
 		}
-		if cfg != nil {
+		if cfg != nil && opts.Remote != nil {
 			checkConfig(t, cfg)
 		}
 		var out strings.Builder
@@ -85,10 +120,34 @@ func checkConfig(t *testing.T, cfg *Config) {
 			t.Errorf("token %+v", tok)
 		}
 		for _, sink := range tok.Sinks {
-			if f := sink.File; !filepath.IsAbs(f.Path) || (f.Format == "") == (f.Template == "") {
-				t.Errorf("sink %+v", f)
-			}
+			checkSink(t, sink)
 		}
+	}
+	if s := cfg.State; s.Kind == "file" && !filepath.IsAbs(s.Dir) || s.Kind == "vault_kv" && (s.Vault.Address == "" || s.Mount == "") || s.Kind == "kubernetes_secret" && s.Prefix == "" {
+		t.Errorf("state %+v", s)
+	}
+	if ha := cfg.HA; ha != nil && (cfg.State.Kind == "file" || ha.Shards < 1 || 2*ha.RenewEvery >= ha.LeaseDuration) {
+		t.Errorf("ha %+v", ha)
+	}
+}
+
+func checkSink(t *testing.T, s Sink) {
+	t.Helper()
+	good := s.Propagation >= 0
+	switch s.Kind {
+	case "file":
+		good = good && filepath.IsAbs(s.File.Path) && (s.File.Format == "") != (s.File.Template == "")
+	case "kubernetes_secret":
+		k := s.Kubernetes
+		good = good && k.Kubernetes != nil && isSubdomain(k.Name) && k.Type != "" && len(k.Data)+len(k.Formats) > 0
+	case "vault_kv":
+		v := s.Vault
+		good = good && v.Vault != nil && v.Vault.Auth.Method != "" && validVaultPath(v.Mount+"/"+v.Path) && v.CheckEvery > 0 && len(v.Data)+len(v.Formats) > 0
+	default:
+		good = false
+	}
+	if !good {
+		t.Errorf("sink %+v", s)
 	}
 }
 
@@ -99,6 +158,7 @@ func addSeeds(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(string(example))
+	f.Add(commentedOut.ReplaceAllString(string(example), "$1$2\n"))
 	d := newDecoder(Options{})
 	for _, name := range d.profileNames() {
 		data, err := profileFiles.ReadFile(profileDir + name + ".hcl")

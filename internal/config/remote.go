@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -60,17 +61,39 @@ func (r RemoteRef) String() string {
 	return fmt.Sprintf("key %q of Secret %s/%s", r.Field, r.Namespace, r.Name)
 }
 
+// oddPart is a part of a path that an error may show in another spelling.
+var oddPart = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+
+// hide takes the names of r out of an error, for where they came from an input
+// that may be a secret.
+func (r RemoteRef) hide(err error) error {
+	parts := append(strings.Split(r.Path, "/"), r.Namespace, r.Name, r.Field)
+	if slices.ContainsFunc(parts, oddPart.MatchString) {
+		return errors.New("it could not be read")
+	}
+	text := err.Error()
+	for _, part := range parts {
+		if part != "" {
+			text = regexp.MustCompile(`(?i)(\b|_)`+regexp.QuoteMeta(part)+`(\b|_)`).ReplaceAllString(text, "…")
+			if len(part) > 3 {
+				text = strings.ReplaceAll(text, part, "…")
+			}
+		}
+	}
+	return errors.New(text)
+}
+
 // remotes is what one load has read from Kubernetes and Vault.
 type remotes struct {
 	ask    func(RemoteRef) (string, error) // nil when nothing is to be read
 	ready  bool                            // it is known how to reach them
 	inputs map[RemoteRef]*input
 	values map[RemoteRef]token.Secret
-	down   map[any]RemoteRef // by block, what could not be read since nothing can
+	down   map[any]struct{} // blocks that nothing can be read by
 }
 
 func newRemotes(ctx context.Context, remote Remote) *remotes {
-	r := &remotes{inputs: map[RemoteRef]*input{}, values: map[RemoteRef]token.Secret{}, down: map[any]RemoteRef{}}
+	r := &remotes{inputs: map[RemoteRef]*input{}, values: map[RemoteRef]token.Secret{}, down: map[any]struct{}{}}
 	if remote == nil {
 		return r
 	}
@@ -98,8 +121,8 @@ func (r *remotes) read(ref RemoteRef) *input {
 	if ref.Vault != nil {
 		block = ref.Vault
 	}
-	if first, down := r.down[block]; down {
-		in.err = fmt.Errorf("it was not asked for, since %s could not be read either", first)
+	if _, down := r.down[block]; down {
+		in.err = errors.New("it was not asked for, since nothing else of the same server could be read either")
 		return in
 	}
 	var text string
@@ -109,7 +132,7 @@ func (r *remotes) read(ref RemoteRef) *input {
 		r.values[ref] = token.NewSecret(text)
 		in.text = withoutNewline(text)
 	case errors.Is(in.err, ErrUnavailable):
-		r.down[block] = ref
+		r.down[block] = struct{}{}
 	}
 	return in
 }
@@ -152,12 +175,15 @@ func (d *decoder) remoteFunction(name, usage string, ref func(place, field, bloc
 			block = args[2]
 		}
 		at, err := ref(args[0], args[1], block)
+		if bad, ok := errors.AsType[*blockError](err); ok {
+			return nil, &inputError{what: fmt.Sprintf("cannot read %q", args[0]), cause: bad, hidden: errors.New("which block is meant cannot be told")}
+		}
 		if err != nil {
 			return nil, &inputError{what: fmt.Sprintf("cannot read %q", args[0]), cause: err}
 		}
 		in := d.remote.read(at)
 		if in.err != nil {
-			return nil, &inputError{what: "cannot read " + in.name, cause: in.err}
+			return nil, &inputError{what: "cannot read " + in.name, cause: in.err, hidden: at.hide(in.err)}
 		}
 		return in, nil
 	})

@@ -36,7 +36,7 @@ func (s *store) read(block, place, field string) (string, error) {
 	}
 	value, ok := s.values[place+" "+field]
 	if !ok {
-		return "", fmt.Errorf("there is nothing; write it there first")
+		return "", fmt.Errorf("there is no %s at %s; write it there first", field, place)
 	}
 	return value, nil
 }

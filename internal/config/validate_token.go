@@ -66,7 +66,7 @@ func (d *decoder) validateGrant(t *tokenDraft) {
 			break
 		}
 	}
-	if grant.Kind == "refresh_token" && !t.provider.RefreshTokens.Use {
+	if grant.Kind == "refresh_token" && t.provider != nil && !t.provider.RefreshTokens.Use {
 		d.fault(s.labelRange, "Grant that could do nothing", s.note(fmt.Sprintf(
 			"The grant %s spends refresh tokens, and refresh_tokens.use is false in provider %q. Set it to true, or use a grant that logs in.", s.name(), t.provider.Name)))
 	}
