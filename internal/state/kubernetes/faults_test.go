@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,7 +158,7 @@ func TestOwnWriteIsKnownAfterAnOutage(t *testing.T) {
 		outage.Lock()
 		defer outage.Unlock()
 		if down {
-			return nil, io.ErrUnexpectedEOF
+			return nil, syscall.ECONNREFUSED
 		}
 		down = isWrite(r)
 		return lostAnswer(r, send)

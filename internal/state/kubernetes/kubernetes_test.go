@@ -24,7 +24,13 @@ import (
 
 var cluster *testbed.Cluster
 
-func TestMain(m *testing.M) { os.Exit(testbed.Main(m, &cluster)) }
+func TestMain(m *testing.M) {
+	// The first client redirects klog, which the test bed's own clients use too.
+	if _, err := kube.NewFromConfig(&rest.Config{Host: "https://127.0.0.1"}, "", kube.Options{}); err != nil {
+		panic(err)
+	}
+	os.Exit(testbed.Main(m, &cluster))
+}
 
 var testKey = token.NewSecret("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
 
