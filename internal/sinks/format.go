@@ -23,6 +23,9 @@ type FormatOptions struct {
 	Variable string // env: the variable's name; default TOKEND_ACCESS_TOKEN
 	Machine  string // netrc: the host name; required
 	Login    string // netrc: the login name; default "oauth2"
+	Registry string // dockerconfigjson: the registry's host, with a port where it has one; required
+	Username string // dockerconfigjson: default "oauth2accesstoken"
+	User     string // kubeconfig: the name of the user; default "tokend"
 }
 
 const (
@@ -32,7 +35,9 @@ const (
 )
 
 // FormatNames lists what [NewFormat] takes, in the order of the documentation.
-func FormatNames() []string { return []string{"token", "json", "header", "env", "netrc"} }
+func FormatNames() []string {
+	return []string{"token", "json", "header", "env", "netrc", "dockerconfigjson", "kubeconfig", "exec-credential"}
+}
 
 // NewFormat returns the named format:
 //
@@ -48,6 +53,12 @@ func FormatNames() []string { return []string{"token", "json", "header", "env", 
 //     (RFC 3339, UTC) as TOKEND_EXPIRES_AT. With a variable X of one's own the
 //     second is called X_EXPIRES_AT.
 //   - netrc: one entry of machine, login and password.
+//   - dockerconfigjson: a Docker configuration of one registry, as docker and
+//     Secrets of the type kubernetes.io/dockerconfigjson have it.
+//   - kubeconfig: a kubeconfig with one user and nothing else, to be merged with
+//     one that has the cluster.
+//   - exec-credential: the answer of a credential plugin of kubectl
+//     (client.authentication.k8s.io/v1), with the expiry.
 func NewFormat(name string, o FormatOptions) (Format, error) {
 	switch name {
 	case "token":
@@ -60,6 +71,12 @@ func NewFormat(name string, o FormatOptions) (Format, error) {
 		return newEnv(o.Variable)
 	case "netrc":
 		return newNetrc(o.Machine, o.Login)
+	case "dockerconfigjson":
+		return newDocker(o.Registry, o.Username)
+	case "kubeconfig":
+		return newKubeconfig(o.User)
+	case "exec-credential":
+		return execCredential{}, nil
 	}
 	return nil, fmt.Errorf("unknown format %q: it is one of %s", name, strings.Join(FormatNames(), ", "))
 }

@@ -58,7 +58,7 @@ func TestFormats(t *testing.T) {
 // A file that is compared before it is written must not age.
 func TestRenderingDoesNotDependOnNow(t *testing.T) {
 	for _, name := range sinks.FormatNames() {
-		f, err := sinks.NewFormat(name, sinks.FormatOptions{Machine: "m"})
+		f, err := sinks.NewFormat(name, sinks.FormatOptions{Machine: "m", Registry: "r"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,8 +127,8 @@ func TestJSONSurvivesOddCharacters(t *testing.T) {
 // in a token must not become a second header or a second line.
 func TestSmuggledCharactersAreRefused(t *testing.T) {
 	for _, value := range []string{"canary\r\nX-Admin: 1", "canary token", "canary\x00", "canary\u00e9", ""} {
-		for _, name := range []string{"header", "env", "netrc"} {
-			f, err := sinks.NewFormat(name, sinks.FormatOptions{Machine: "m"})
+		for _, name := range []string{"header", "env", "netrc", "dockerconfigjson", "kubeconfig", "exec-credential"} {
+			f, err := sinks.NewFormat(name, sinks.FormatOptions{Machine: "m", Registry: "r"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,6 +156,10 @@ func TestFormatOptionsThatCannotWork(t *testing.T) {
 		{"netrc", sinks.FormatOptions{}},
 		{"netrc", sinks.FormatOptions{Machine: "a b"}},
 		{"netrc", sinks.FormatOptions{Machine: "a", Login: "b\nmachine c"}},
+		{"dockerconfigjson", sinks.FormatOptions{}},
+		{"dockerconfigjson", sinks.FormatOptions{Registry: "a b"}},
+		{"dockerconfigjson", sinks.FormatOptions{Registry: "r", Username: "a:b"}},
+		{"kubeconfig", sinks.FormatOptions{User: "a\nb"}},
 	} {
 		if _, err := sinks.NewFormat(test.name, test.options); err == nil {
 			t.Errorf("NewFormat(%q, %+v) returned nil", test.name, test.options)

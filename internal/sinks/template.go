@@ -27,7 +27,8 @@ var errTooLong = errors.New("more than 1 MiB of output")
 // [time.Time], so {{ .ExpiresAt.Unix }} works), Generation and Lifetime (a
 // [time.Duration]). Beside the template language's own functions, such as
 // urlquery and printf, there are json (any value), shellquote and base64 (a
-// string each).
+// string each), and format, which puts one of the named formats in, with the
+// options that it takes: {{ format "netrc" . "machine" "api.example" }}.
 //
 // The template is tried on a token of no worth, so that a misspelt field is an
 // error here and not at the first delivery. What it does to a real token is
@@ -100,6 +101,7 @@ func functions() template.FuncMap {
 			return string(b), err
 		},
 		"shellquote": shellQuote,
+		"format":     formatIn,
 		"base64":     func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
 	}
 }

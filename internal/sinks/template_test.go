@@ -17,6 +17,10 @@ func TestTemplate(t *testing.T) {
 		{`{"t":{{ json .AccessToken }},"at":{{ json .ExpiresAt }}}`, `{"t":"ab-._~+/12==","at":"2026-01-02T03:04:05Z"}`},
 		{`T={{ shellquote .AccessToken }}`, "T='ab-._~+/12=='"},
 		{`{{ base64 .AccessToken }}`, "YWItLl9+Ky8xMj09"},
+		{`{{ format "header" . }}`, "Authorization: Bearer ab-._~+/12==\n"},
+		{`{{ with "me" }}{{ format "json" $ }}{{ end }}`, `{"access_token":"ab-._~+/12==","token_type":"bearer","scope":"user password",` +
+			`"expires_at":"2026-01-02T03:04:05Z","expires_in":3600,"generation":7}` + "\n"},
+		{`{{ format "netrc" . "login" "me" "machine" "api.example" }}`, "machine api.example\nlogin me\npassword ab-._~+/12==\n"},
 		{`?t={{ urlquery .AccessToken }}`, "?t=ab-._~%2B%2F12%3D%3D"},
 	} {
 		f, err := sinks.NewTemplate(test.text)
@@ -38,6 +42,11 @@ func TestTemplateFaultsAreFoundBeforeTheFirstToken(t *testing.T) {
 		`{{ nosuch .AccessToken }}`,
 		`{{ template "none" }}`,
 		`{{ index .Scope "x" }}`,
+		`{{ format "netrc" . }}`,
+		`{{ format "nosuch" . }}`,
+		`{{ format "netrc" . "machine" }}`,
+		`{{ format "netrc" . "machin" "a" }}`,
+		`{{ format "header" .AccessToken }}`,
 		`{{ range 100000000 }}xxxxxxxxxxxxxxxx{{ end }}`,
 	} {
 		if _, err := sinks.NewTemplate(text); err == nil {
