@@ -48,7 +48,7 @@ func runAll(m *testing.M) int {
 
 // buildImage builds the image where the builder has one authority alone.
 func buildImage(dir string) (*image.Image, error) {
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // an unprivileged user passes through
+	if err := os.Chmod(dir, 0o755); err != nil { // an unprivileged user passes through
 		return nil, err
 	}
 	bundle := filepath.Join(dir, "bundle.pem")

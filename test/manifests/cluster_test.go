@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,12 +22,27 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
 
+	"github.com/tokend-project/tokend/test/testbed/image"
 	"github.com/tokend-project/tokend/test/testbed/kubernetes"
 )
 
-var cluster *kubernetes.Cluster
+var (
+	cluster *kubernetes.Cluster
+	built   func() (*image.Image, error) // the project's image, made when it is first needed
+)
 
-func TestMain(m *testing.M) { os.Exit(kubernetes.Main(m, &cluster)) }
+func TestMain(m *testing.M) { os.Exit(runAll(m)) }
+
+func runAll(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tokend-manifests-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "manifests:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	built = sync.OnceValues(func() (*image.Image, error) { return buildImage(dir) })
+	return kubernetes.Main(m, &cluster)
+}
 
 const root = "../../manifests"
 
@@ -41,12 +57,9 @@ func render(t *testing.T, overlay, namespace string) objects {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := filepath.Abs(filepath.Join(root, "overlays", overlay))
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := filepath.Join(root, "overlays", overlay)
 	if namespace != "" {
-		dir = inNamespace(t, dir, namespace)
+		dir = inNamespace(t, overlay, namespace)
 	}
 	cmd := exec.CommandContext(t.Context(), kustomize, "build", dir)
 	var stderr bytes.Buffer
@@ -58,18 +71,24 @@ func render(t *testing.T, overlay, namespace string) objects {
 	return decode(t, out)
 }
 
+// inNamespace changes the one line of a copy that says so.
 func inNamespace(t *testing.T, overlay, namespace string) string {
 	t.Helper()
 	dir := t.TempDir()
-	relative, err := filepath.Rel(dir, overlay)
+	if err := os.CopyFS(dir, os.DirFS(root)); err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(dir, "overlays", overlay)
+	path := filepath.Join(copied, "kustomization.yaml")
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("namespace: %s\nresources: [%s]\n", namespace, relative)
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+	changed := strings.Replace(string(content), "namespace: tokend\n", "namespace: "+namespace+"\n", 1)
+	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	return copied
 }
 
 func decode(t *testing.T, stream []byte) objects {

@@ -136,7 +136,7 @@ func (a *audit) advance() error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	content, err := io.ReadAll(io.NewSectionReader(file, a.offset, 1<<40))
 	if err != nil {
 		return err

@@ -60,7 +60,7 @@ func Tool(ctx context.Context, name string) (string, error) {
 	}
 	// Go trims its build cache, a link of our own stays.
 	if err := os.Link(built, kept); err != nil && !errors.Is(err, fs.ErrExist) {
-		return built, nil //nolint:nilerr // on another file system: Go's own copy is as good
+		return built, nil // on another file system: Go's own copy is as good
 	}
 	return kept, nil
 }

@@ -55,7 +55,7 @@ func (a *authority) server() (pair, error) {
 }
 
 func (a *authority) client(user string, groups ...string) (pair, error) {
-	template := validToday(pkix.Name{CommonName: user, Organization: groups})
+	template := validToday(pkix.Name{CommonName: user, Organization: groups}) //nolint:misspell // it is crypto/x509's name
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return a.issue(template)
 }

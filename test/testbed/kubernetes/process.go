@@ -26,7 +26,7 @@ func startProcess(dir, name, bin string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", name, err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the child has its own
 	p := &process{name: name, log: log.Name(), done: make(chan struct{})}
 	// Its end is asked for by kill, and comes with the parent's in any case.
 	p.cmd = exec.CommandContext(context.Background(), bin, args...)

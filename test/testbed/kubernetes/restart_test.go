@@ -82,7 +82,7 @@ func TestServersEndWithTheProcessThatStartedThem(t *testing.T) {
 	if !found || err == nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, pid := range strings.Fields(line) {
+	for pid := range strings.FieldsSeq(line) {
 		await(t, pid+" is gone", func(context.Context) (bool, error) {
 			_, err := os.Stat("/proc/" + pid + "/fd/0")
 			return err != nil, nil
