@@ -1,0 +1,63 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+)
+
+// entry is what the store knows of one name, and what is to be done for it: one
+// thing at a time, in the order of the calls.
+type entry struct {
+	// The Store's lock guards these.
+	queue   []func()
+	touched uint64 // counts what was queued and what was done
+
+	seen // whoever is at the head of the queue alone
+}
+
+// submit queues what is to be done for name and waits for its end, or ctx's.
+func (s *Store) submit(ctx context.Context, name string, do func(*entry) error) error {
+	done := make(chan error, 1)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return errClosed
+	}
+	e := s.entries[name]
+	if e == nil {
+		e = &entry{}
+		s.entries[name] = e
+	}
+	e.touched++
+	e.queue = append(e.queue, func() { done <- do(e) })
+	if len(e.queue) == 1 {
+		s.running.Go(func() { s.drain(e) })
+	}
+	s.mu.Unlock()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for Vault: %w", context.Cause(ctx))
+	}
+}
+
+// drain does what is queued for e until nothing is left.
+func (s *Store) drain(e *entry) {
+	for {
+		s.mu.Lock()
+		do := e.queue[0]
+		s.mu.Unlock()
+		do()
+		s.mu.Lock()
+		e.touched++
+		e.queue[0] = nil
+		e.queue = e.queue[1:]
+		if len(e.queue) == 0 {
+			e.queue = nil
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+	}
+}
