@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -57,7 +59,11 @@ func newGet() *cobra.Command {
 		Short: "Print a token",
 		Long: `Print the current access token to standard output, and nothing else there. The
 formats are those of a file sink. Ends with 5 when there is no valid access
-token, or less than --min-ttl is left of it.`,
+token, or less than --min-ttl is left of it.
+
+With the format exec-credential it is a credential plugin of kubectl: as the
+command of an exec section, with apiVersion client.authentication.k8s.io/v1 and
+interactiveMode Never.`,
 		Example: `  tokend get operator --format header | curl -H @- https://rator.example/api
   tokend get operator --min-ttl 5m --wait 30s`,
 		Args:              oneName,
@@ -67,7 +73,7 @@ token, or less than --min-ttl is left of it.`,
 			if err != nil {
 				return err
 			}
-			if err := fresh.check(cmd); err != nil {
+			if err := errors.Join(fresh.check(cmd), checkExecInfo(format, os.Getenv("KUBERNETES_EXEC_INFO"))); err != nil {
 				return err
 			}
 			t, err := fresh.token(cmd.Context(), &daemon, args[0])
@@ -85,6 +91,9 @@ token, or less than --min-ttl is left of it.`,
 	cmd.Flags().StringVar(&options.Variable, "variable", "", "`name` of the variable in the format env (default TOKEND_ACCESS_TOKEN)")
 	cmd.Flags().StringVar(&options.Machine, "machine", "", "host `name` in the format netrc")
 	cmd.Flags().StringVar(&options.Login, "login", "", "login `name` in the format netrc (default oauth2)")
+	cmd.Flags().StringVar(&options.Registry, "registry", "", "`host` of the registry in the format dockerconfigjson")
+	cmd.Flags().StringVar(&options.Username, "username", "", "user `name` in the format dockerconfigjson (default oauth2accesstoken)")
+	cmd.Flags().StringVar(&options.User, "user", "", "`name` of the user in the format kubeconfig (default tokend)")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -101,6 +110,24 @@ func formatOf(cmd *cobra.Command, name, template string, o sinks.FormatOptions) 
 	}
 	f, err := sinks.NewFormat(name, o)
 	return f, usage(cmd, err)
+}
+
+// checkExecInfo refuses a version of the credential plugin protocol that isn't
+// spoken. info is what client-go tells a plugin, if it is client-go that asks.
+func checkExecInfo(format, info string) error {
+	if format != "exec-credential" || info == "" {
+		return nil
+	}
+	var asked struct {
+		APIVersion string `json:"apiVersion"`
+	}
+	if err := json.Unmarshal([]byte(info), &asked); err != nil {
+		return fmt.Errorf("read $KUBERNETES_EXEC_INFO: %w", err)
+	}
+	if asked.APIVersion != sinks.ExecCredentialVersion {
+		return fmt.Errorf("$KUBERNETES_EXEC_INFO asks for apiVersion %.64q, and tokend speaks %q: write that in the exec section of the kubeconfig", asked.APIVersion, sinks.ExecCredentialVersion)
+	}
+	return nil
 }
 
 // printToken ends the output with a newline, which the shell's $(…) takes off

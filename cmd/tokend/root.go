@@ -31,7 +31,7 @@ writes each new one to its sinks.
 		&cobra.Group{ID: groupAsk, Title: "Ask a running daemon:"},
 	)
 	add(root, groupDaemon, newRun(), newOnce(), newValidate(), newPlan(), newDev())
-	add(root, groupAsk, newStatus(), newGet(), newExec(), newWait(), newRefresh(), newLogin(), newReload())
+	add(root, groupAsk, newStatus(), newGet(), newExec(), newGitCredential(), newWait(), newRefresh(), newLogin(), newReload())
 	root.AddCommand(newVersion(), &cobra.Command{
 		Use:   "exit-codes",
 		Short: "What the exit codes mean",

@@ -13,18 +13,22 @@ import (
 func newValidate() *cobra.Command {
 	var paths []string
 	var output string
+	var offline bool
 	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "Check the configuration",
 		Long: `Load the configuration as the daemon would, secrets and all, and report every
-fault and warning at once. Nothing is requested and nothing is written. Ends
-with 3 when the configuration is invalid.`,
+fault and warning at once. No token is requested and nothing is written. Ends
+with 3 when the configuration is invalid.
+
+With --offline, vault and kubernetes_secret read nothing either: what hangs on
+them is not checked, and all the rest is.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOutput(cmd, output); err != nil {
 				return err
 			}
-			cfg, report := config.Load(pathsOr(paths), config.Options{CheckTemplate: app.CheckTemplate})
+			cfg, report := config.LoadContext(cmd.Context(), pathsOr(paths), loadOptions(offline))
 			if output == outputJSON {
 				return validateJSON(cmd.OutOrStdout(), report)
 			}
@@ -38,8 +42,18 @@ with 3 when the configuration is invalid.`,
 		},
 	}
 	configFlag(cmd, &paths, configUsage)
+	cmd.Flags().BoolVar(&offline, "offline", false, "read nothing from Vault and Kubernetes")
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// loadOptions are those of a load in this process.
+func loadOptions(offline bool) config.Options {
+	o := config.Options{CheckTemplate: app.CheckTemplate}
+	if offline {
+		return o
+	}
+	return o
 }
 
 func sayValid(w io.Writer, cfg *config.Config, report *config.Report) error {

@@ -162,7 +162,7 @@ func (r RemoteRef) block() string {
 
 // remoteFunction is a function of two texts and, where there are several blocks,
 // the name of one.
-func (d *decoder) remoteFunction(name, usage string, ref func(place, field, block string) (RemoteRef, error)) function.Function {
+func (d *decoder) remoteFunction(usage string, ref func(place, field, block string) (RemoteRef, error)) function.Function {
 	return textFunction([]string{"path", "field"}, func(args []string) (*input, error) {
 		if len(args) > 3 {
 			return nil, fmt.Errorf("write %s", usage)
@@ -191,7 +191,7 @@ func (d *decoder) remoteFunction(name, usage string, ref func(place, field, bloc
 
 func (d *decoder) vaultFunction() function.Function {
 	const usage = `vault("mount/path", "field"), and the name of a vault block where there are several`
-	return d.remoteFunction("vault", usage, func(place, field, block string) (RemoteRef, error) {
+	return d.remoteFunction(usage, func(place, field, block string) (RemoteRef, error) {
 		v, err := d.vault(block)
 		switch {
 		case err != nil:
@@ -207,7 +207,7 @@ func (d *decoder) vaultFunction() function.Function {
 
 func (d *decoder) kubernetesSecretFunction() function.Function {
 	const usage = `kubernetes_secret("namespace/name", "key"), and the name of a kubernetes block where there are several`
-	return d.remoteFunction("kubernetes_secret", usage, func(place, field, block string) (RemoteRef, error) {
+	return d.remoteFunction(usage, func(place, field, block string) (RemoteRef, error) {
 		k, err := d.cluster(block)
 		if err != nil {
 			return RemoteRef{}, err
