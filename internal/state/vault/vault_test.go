@@ -266,7 +266,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, errVersion, "KV version 1"},
 		"no mount": {func(t *testing.T, p *place, _ *Options) { p.server.Unmount(t, p.mount) }, nil, ""},
 		"no permission": {func(t *testing.T, p *place, _ *Options) {
-			p.server.SetPolicy(t, p.policy, `path "other" { capabilities = ["read"] }`)
+			p.server.SetPolicy(t, p.policy, strings.Replace(p.rules(), `["create", "read", "update"]`, `["read"]`, 1))
 		}, vault.ErrDenied, "/data/" + path + "/records/"},
 		"no permission to list": {func(t *testing.T, p *place, _ *Options) {
 			p.server.SetPolicy(t, p.policy, strings.Replace(p.rules(), `"list", `, "", 1))
