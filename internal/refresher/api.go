@@ -20,14 +20,24 @@ var (
 	ErrHuman = errors.New("a new refresh token must be put into the configuration")
 )
 
-// Current returns the current generation, valid or not, and [ErrUnknown] for a
-// name that is not configured.
+// absent says why a token does not run here, with the lock held.
+func (r *Refresher) absent(name string) error {
+	for _, s := range r.specs {
+		if s.Name == name {
+			return ErrStandby
+		}
+	}
+	return ErrUnknown
+}
+
+// Current returns the current generation, valid or not, [ErrUnknown] for a name
+// that is not configured, and [ErrStandby] for one that another replica keeps.
 func (r *Refresher) Current(name string) (token.Token, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entries[name]
 	if e == nil {
-		return token.Token{}, fmt.Errorf("%w: %q", ErrUnknown, name)
+		return token.Token{}, fmt.Errorf("%w: %q", r.absent(name), name)
 	}
 	return e.rec.Token, nil
 }
@@ -40,8 +50,8 @@ func (r *Refresher) Refresh(ctx context.Context, name string, wantsLogin bool) e
 	r.mu.Lock()
 	e := r.entries[name]
 	if e == nil || e.retired {
-		r.mu.Unlock()
-		return fmt.Errorf("%w: %q", ErrUnknown, name)
+		defer r.mu.Unlock()
+		return fmt.Errorf("%w: %q", r.absent(name), name)
 	}
 	if e.needsHuman() && (wantsLogin || e.dead) {
 		r.mu.Unlock()
@@ -84,7 +94,7 @@ func (r *Refresher) answerWaiters(e *entry, err error) {
 func (r *Refresher) ready(name string, minTTL time.Duration) error {
 	e := r.entries[name]
 	if e == nil {
-		return fmt.Errorf("%w: %q", ErrUnknown, name)
+		return fmt.Errorf("%w: %q", r.absent(name), name)
 	}
 	now := r.now()
 	if !e.rec.Valid(now) || e.rec.ExpiresAt.Sub(now) < minTTL {
@@ -166,20 +176,15 @@ func (r *Refresher) missing(names []string, minTTL time.Duration, asked map[stri
 	return errors.Join(errs...)
 }
 
-// Specs returns what runs, in no order. The Specs must not be changed.
+// Specs returns what is configured, whoever keeps it, in no order. Neither the
+// slice nor the Specs may be changed.
 func (r *Refresher) Specs() []*Spec {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	specs := make([]*Spec, 0, len(r.entries))
-	for _, e := range r.entries {
-		if !e.retired {
-			specs = append(specs, e.spec)
-		}
-	}
-	return specs
+	return r.specs
 }
 
-// Names returns the names of all tokens, sorted.
+// Names returns the names of all tokens that run here, sorted.
 func (r *Refresher) Names() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

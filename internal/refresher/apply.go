@@ -4,36 +4,61 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/token"
+)
+
+const (
+	provers  = 16               // sinks that are proven at once
+	proveFor = 10 * time.Second // and for how long a start waits for them
 )
 
 // Apply makes specs the set of tokens that are kept, and limits those of their
 // providers. What did not change keeps its schedule and makes no request; a
 // token that is gone finishes what is in flight and retires. Records of new
 // tokens are loaded first: when the store fails at that, nothing is changed.
+//
+// With Options.Owns, that holds for the tokens that this process owns; the others
+// are known by name and wait for [Refresher.Reown].
 func (r *Refresher) Apply(ctx context.Context, specs []*Spec, limits map[string]Limits) error {
 	r.applying.Lock()
 	defer r.applying.Unlock()
+	r.mu.Lock()
+	was, wasLimits := r.specs, r.limits
+	r.specs, r.limits = specs, limits
+	r.mu.Unlock()
+	if err := r.reapply(ctx); err != nil {
+		r.mu.Lock()
+		r.specs, r.limits = was, wasLimits
+		r.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// reapply brings what runs into line with the specs and their ownership.
+func (r *Refresher) reapply(ctx context.Context) error {
 	records := map[string]token.Record{}
 	var started []*delivery
 	for swapped := false; !swapped; {
-		if err := r.load(ctx, specs, records); err != nil {
+		if err := r.load(ctx, records); err != nil {
 			return err
 		}
 		r.mu.Lock()
 		// A token that retired while the records were loaded has one by now.
-		if swapped = len(r.unloaded(specs, records)) == 0; swapped {
-			started = r.swap(specs, limits, records)
+		mine := r.mine()
+		if swapped = len(r.unloaded(mine, records)) == 0; swapped {
+			started = r.swap(mine, records)
 		}
 		r.mu.Unlock()
 	}
 	r.rouse()
 	for _, d := range started {
 		r.watch(d)
-		r.start(ctx, d)
 	}
+	r.start(ctx, started)
 	for name, rec := range records {
 		if rec.Valid(r.now()) {
 			r.emit(Event{Kind: Resumed, Token: name, Generation: rec.Generation, ExpiresAt: rec.ExpiresAt})
@@ -44,10 +69,15 @@ func (r *Refresher) Apply(ctx context.Context, specs []*Spec, limits map[string]
 
 // load adds the records of the tokens that do not run yet. One that is missing, or
 // that the store has put aside as unreadable, costs a login and nothing else.
-func (r *Refresher) load(ctx context.Context, specs []*Spec, records map[string]token.Record) error {
+func (r *Refresher) load(ctx context.Context, records map[string]token.Record) error {
 	r.mu.Lock()
-	names := r.unloaded(specs, records)
+	names := r.unloaded(r.mine(), records)
 	r.mu.Unlock()
+	if p, ok := r.store.(Prefetcher); ok && len(names) > 1 {
+		if err := p.Prefetch(ctx, names); err != nil {
+			return fmt.Errorf("loading the records of %d tokens: %w", len(names), err)
+		}
+	}
 	for _, name := range names {
 		rec, err := r.store.Load(ctx, name)
 		if err != nil && !errors.Is(err, token.ErrNoRecord) {
@@ -69,11 +99,11 @@ func (r *Refresher) unloaded(specs []*Spec, records map[string]token.Record) (na
 	return names
 }
 
-// swap replaces the set of tokens, with the lock held, and returns the sinks
-// that are new.
-func (r *Refresher) swap(specs []*Spec, limits map[string]Limits, records map[string]token.Record) (started []*delivery) {
+// swap makes specs the set of tokens that run, with the lock held, and returns
+// the sinks that are new.
+func (r *Refresher) swap(specs []*Spec, records map[string]token.Record) (started []*delivery) {
 	r.notice(r.now())
-	for name, l := range limits {
+	for name, l := range r.limits {
 		if ln := r.lanes[name]; ln != nil {
 			ln.configure(l)
 			r.touched[ln] = struct{}{}
@@ -92,19 +122,33 @@ func (r *Refresher) swap(specs []*Spec, limits map[string]Limits, records map[st
 		}
 		started = append(started, r.resink(e, s.Sinks)...)
 	}
+	configured := r.configured()
 	for name, e := range r.entries {
-		if !wanted[name] && !e.retired {
+		switch {
+		case wanted[name] || e.retired:
+		case configured[name]:
+			r.letGo(e)
+		default:
 			r.retire(e)
 		}
 	}
 	for name, l := range r.lanes {
-		if _, ok := limits[name]; !ok && l.inFlight == 0 && len(l.waiting) == 0 {
+		if _, ok := r.limits[name]; !ok && l.inFlight == 0 && len(l.waiting) == 0 {
 			r.alarms.clear(&l.alarm)
 			delete(r.lanes, name)
 		}
 	}
 	r.broadcast()
 	return started
+}
+
+// configured is the set of all names, with the lock held.
+func (r *Refresher) configured() map[string]bool {
+	names := make(map[string]bool, len(r.specs))
+	for _, s := range r.specs {
+		names[s.Name] = true
+	}
+	return names
 }
 
 // enter takes up a token that did not run before.
@@ -128,7 +172,8 @@ func (r *Refresher) change(e *entry, s *Spec) {
 	if e.place != 0 && old.Provider != s.Provider {
 		e.lane(r).drop(e)
 	}
-	e.retired = false
+	e.retired, e.released = false, false
+	delete(r.leaving, e)
 	e.spec = s
 	r.planProbe(e)
 	if !e.busy {
@@ -222,26 +267,61 @@ func sameSinks(running []*delivery, specs []SinkSpec) bool {
 	return true
 }
 
-// start delivers the current token to a new sink. Where there is none yet, it
-// proves the sink writable before a credential is spent for it.
-func (r *Refresher) start(ctx context.Context, d *delivery) {
+// start delivers current tokens to new sinks. Where there is none yet, it proves
+// the sink writable before a credential is spent for it; sinks that are slow to
+// answer are not waited for long.
+func (r *Refresher) start(ctx context.Context, sinks []*delivery) {
+	unproven := make(chan *delivery, len(sinks))
+	for _, d := range sinks {
+		if r.resume(d) {
+			unproven <- d
+		}
+	}
+	close(unproven)
+	ctx, cancel := context.WithTimeout(ctx, proveFor)
+	var all sync.WaitGroup
+	for range min(provers, len(unproven)) {
+		all.Go(func() {
+			for d := range unproven {
+				r.prove(ctx, d)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		all.Wait()
+		cancel()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// resume asks for a write of the current token, and reports that there is none
+// and that the sink can be proven.
+func (r *Refresher) resume(d *delivery) (unproven bool) {
 	r.mu.Lock()
-	now := r.now()
-	if d.entry.rec.Valid(now) {
+	defer r.mu.Unlock()
+	if d.entry.rec.Valid(r.now()) {
 		if !d.running && d.held != holdingOf(d.entry.rec.Token) { // a login may have been quicker
 			r.deliver(d)
 		}
-		r.mu.Unlock()
+		return false
+	}
+	_, ok := d.spec.Sink.(Checker)
+	return ok
+}
+
+// prove checks a sink, unless the time for that is over.
+func (r *Refresher) prove(ctx context.Context, d *delivery) {
+	if ctx.Err() != nil {
 		return
 	}
-	r.mu.Unlock()
-	c, ok := d.spec.Sink.(Checker)
-	if !ok {
-		return
-	}
-	if err := c.Check(ctx); err != nil {
+	if err := d.spec.Sink.(Checker).Check(ctx); err != nil && ctx.Err() == nil {
 		r.mu.Lock()
-		d.problem = problemOf(err, now)
+		d.problem = problemOf(err, r.now())
 		name := d.entry.spec.Name
 		r.mu.Unlock()
 		r.emit(Event{Kind: SinkFailed, Token: name, SinkKind: d.spec.Kind, Target: d.spec.Target, Err: err})
@@ -278,8 +358,12 @@ func (r *Refresher) retire(e *entry) {
 
 // settle forgets a retired token. Its last generation still reaches its sinks,
 // which stay as they are unless the user wants them deleted; then its record
-// goes too.
+// goes too. What another replica is to keep stays in any case.
 func (r *Refresher) settle(e *entry) {
+	if e.released && e.unsaved { // what only this process holds must reach the store first
+		r.planSave(e, 1)
+		return
+	}
 	if r.entries[e.spec.Name] == e {
 		delete(r.entries, e.spec.Name)
 	}
@@ -291,21 +375,26 @@ func (r *Refresher) settle(e *entry) {
 	}
 	forget := false
 	for _, d := range e.deliveries {
-		forget = forget || d.spec.Remove
-		if d.spec.Remove || !d.queued && !d.running {
-			r.dismiss(d, d.spec.Remove)
+		remove := d.spec.Remove && !e.released
+		forget = forget || remove
+		if remove || !d.queued && !d.running {
+			r.dismiss(d, remove)
 		} else {
 			d.leaving = true
 		}
 	}
-	name := e.spec.Name
+	ev, end := Event{Kind: Retired, Token: e.spec.Name}, ErrUnknown
+	if e.released {
+		ev.Kind, end = Released, ErrStandby
+	}
 	e.urgent = false
-	r.answerWaiters(e, ErrUnknown)
+	r.answerWaiters(e, end)
+	r.parted(e)
 	r.jobs.Go(func() {
 		if forget {
-			r.forget(name)
+			r.forget(ev.Token)
 		}
-		r.emit(Event{Kind: Retired, Token: name})
+		r.emit(ev)
 	})
 }
 

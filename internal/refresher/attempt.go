@@ -51,6 +51,11 @@ func (r *Refresher) attempt(e *entry, l *lane) {
 func (r *Refresher) begin(e *entry, l *lane) (*try, bool) {
 	now := r.now()
 	k := e.choose(now)
+	if !e.retired && !r.holds(e.spec.Name) {
+		e.busy = false
+		r.set(&e.next, now.Add(standbyFor))
+		return nil, false
+	}
 	if e.retired || k == none {
 		e.busy = false
 		if e.retired {
@@ -97,11 +102,17 @@ func (r *Refresher) request(t *try) {
 	}()
 	ctx, cancel := r.deadline(t)
 	defer cancel()
-	if t.kind == login {
-		t.answer, t.err = t.spec.Source.Login(ctx)
+	if t.kind == refresh {
+		if t.err = r.intend(t); t.err != nil {
+			return
+		}
+	}
+	if !r.holds(t.spec.Name) {
+		t.err = standby()
 		return
 	}
-	if t.err = r.intend(t); t.err != nil {
+	if t.kind == login {
+		t.answer, t.err = t.spec.Source.Login(ctx)
 		return
 	}
 	t.answer, t.err = t.spec.Source.Refresh(ctx, t.rec.RefreshToken)
@@ -148,17 +159,31 @@ func (r *Refresher) finish(e *entry, t *try) {
 		r.commit(e, t)
 		return
 	}
+	err := t.err
 	switch {
+	case errors.Is(err, token.ErrFenced): // by the intent
 	case !t.answer.RefreshToken.IsEmpty():
-		r.salvage(e, t)
+		err = r.salvage(e, t)
 	case t.kind == refresh && definite(t.err):
 		// Nothing was spent: without this, a crash would take it for lost.
 		t.rec.Intent = nil
-		r.persist(e, t)
+		err = r.persist(e, t)
 	case t.altered:
-		r.persist(e, t)
+		err = r.persist(e, t)
+	}
+	if errors.Is(err, token.ErrFenced) {
+		r.giveUp(e, t)
+		return
 	}
 	r.fail(e, t)
+}
+
+// giveUp ends an attempt whose record another owner has written meanwhile.
+func (r *Refresher) giveUp(e *entry, t *try) {
+	r.mu.Lock()
+	r.fenced(e)
+	r.mu.Unlock()
+	r.emit(Event{Kind: Fenced, Token: t.spec.Name, Provider: t.spec.Provider, Generation: t.rec.Generation})
 }
 
 func refused(err error) bool {

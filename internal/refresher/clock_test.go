@@ -45,7 +45,7 @@ func TestRefreshAt(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := c.s.refreshAt(token.Token{IssuedAt: issued, ExpiresAt: issued.Add(c.lifetime)}, c.cold, c.u).Sub(issued)
+			got := c.s.refreshAt(token.Token{IssuedAt: issued, ExpiresAt: issued.Add(c.lifetime)}, c.cold, 0, c.u).Sub(issued)
 			if (got - c.want).Abs() > time.Second {
 				t.Errorf("after %v, want %v", got, c.want)
 			}

@@ -15,7 +15,12 @@ func (r *Refresher) commit(e *entry, t *try) {
 	odd := t.answer.Oddities
 	r.renew(t)
 	next := r.stage(e, t)
-	r.persist(e, t)
+	if err := r.persist(e, t); errors.Is(err, token.ErrFenced) {
+		next.dropped = true
+		close(next.persisted)
+		r.giveUp(e, t)
+		return
+	}
 
 	r.mu.Lock()
 	now := r.settleClock(t)
@@ -85,15 +90,16 @@ func rotation(old, fresh token.Secret) token.Rotation {
 }
 
 // salvage keeps the refresh token of an answer whose access token is unusable.
-func (r *Refresher) salvage(e *entry, t *try) {
+func (r *Refresher) salvage(e *entry, t *try) error {
 	t.rec.RefreshToken, t.rec.Intent, t.rec.Binding = t.answer.RefreshToken, nil, t.spec.Binding
 	t.rec.Rotation = token.RotationSeen
-	r.persist(e, t)
+	err := r.persist(e, t)
 	r.emit(Event{Kind: Salvaged, Token: t.spec.Name, Provider: t.spec.Provider, Err: t.err})
+	return err
 }
 
 // persist saves the attempt's record, detached from any shutdown.
-func (r *Refresher) persist(e *entry, t *try) {
+func (r *Refresher) persist(e *entry, t *try) error {
 	err := r.store.Save(context.Background(), t.spec.Name, t.rec)
 	r.mu.Lock()
 	e.unsaved = err != nil
@@ -104,6 +110,7 @@ func (r *Refresher) persist(e *entry, t *try) {
 	if err != nil {
 		r.emit(Event{Kind: StateFailed, Token: t.spec.Name, Generation: t.rec.Generation, Err: err})
 	}
+	return err
 }
 
 // regular is the instant of the next attempt after a success.
@@ -164,6 +171,10 @@ func (r *Refresher) saveAgain(e *entry) {
 	err := r.store.Save(context.Background(), spec.Name, rec)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if errors.Is(err, token.ErrFenced) {
+		r.fenced(e)
+		return
+	}
 	e.unsaved = err != nil
 	failures := 0
 	if e.save != nil {

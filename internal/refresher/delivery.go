@@ -2,6 +2,7 @@ package refresher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -59,6 +60,7 @@ func holdingOf(t token.Token) holding {
 type coming struct {
 	token     token.Token
 	persisted chan struct{} // closed once it may be published
+	dropped   bool          // set before persisted is closed: it must not be published
 }
 
 func newDelivery(e *entry, s SinkSpec) *delivery {
@@ -126,9 +128,19 @@ func (r *Refresher) deliver(d *delivery) {
 func (d *delivery) wake(r *Refresher, _ time.Time) { r.deliver(d) }
 
 // begin implements job.
-func (d *delivery) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
+func (d *delivery) begin(r *Refresher, now time.Time) func(ctx context.Context) {
 	d.queued = false
 	if d.gone {
+		return nil
+	}
+	if !r.holds(d.entry.spec.Name) {
+		d.coming = nil
+		if d.leaving {
+			r.dismiss(d, false)
+			r.parted(d.entry)
+		} else {
+			r.set(&d.retry, now.Add(standbyFor))
+		}
 		return nil
 	}
 	d.running = true
@@ -136,13 +148,13 @@ func (d *delivery) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 	d.drifted = false
 	r.alarms.clear(&d.retry)
 	t := d.entry.rec.Token
-	var persisted chan struct{}
-	if c := d.coming; c != nil {
-		t, persisted = c.token, c.persisted
+	c := d.coming
+	if c != nil {
+		t = c.token
 	}
 	return func(ctx context.Context) {
 		started := r.now()
-		changed, err := r.write(ctx, d, t, persisted)
+		changed, err := r.write(ctx, d, t, c)
 		r.delivered(d, t, outcome{changed: changed, repair: repair && d.held == holdingOf(t), started: started, err: err})
 	}
 }
@@ -163,27 +175,33 @@ func (r *Refresher) stage(e *entry, t *try) *coming {
 	return next
 }
 
-// publish stages t, and makes it visible once its record is durable.
-func publish(ctx context.Context, s Stager, t token.Token, persisted <-chan struct{}) (changed bool, err error) {
-	show, discard, err := s.Stage(ctx, t)
-	<-persisted
+// publish stages a generation, and makes it visible once its record is durable.
+func (r *Refresher) publish(ctx context.Context, d *delivery, c *coming) (changed bool, err error) {
+	show, discard, err := d.spec.Sink.(Stager).Stage(ctx, c.token)
+	<-c.persisted
 	if err != nil {
 		return false, err
 	}
 	defer discard()
+	if c.dropped || !r.holds(d.entry.spec.Name) {
+		return false, ErrStandby
+	}
 	return show(ctx)
 }
 
 // write calls the sink. A panic in one sink is its failure alone.
-func (r *Refresher) write(ctx context.Context, d *delivery, t token.Token, persisted chan struct{}) (changed bool, err error) {
+func (r *Refresher) write(ctx context.Context, d *delivery, t token.Token, c *coming) (changed bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a defect in tokend: %T", p)
 			r.emit(Event{Kind: Panicked, Token: d.entry.spec.Name, Target: d.spec.Target, Err: err, Detail: string(debug.Stack())})
 		}
 	}()
-	if persisted != nil {
-		return publish(ctx, d.spec.Sink.(Stager), t, persisted)
+	switch {
+	case c != nil:
+		return r.publish(ctx, d, c)
+	case !r.holds(d.entry.spec.Name):
+		return false, ErrStandby
 	}
 	return d.spec.Sink.Write(ctx, t)
 }
@@ -204,13 +222,17 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 	d.running = false
 	d.coming = nil
 	switch {
+	case errors.Is(o.err, ErrStandby):
+		d.drifted = d.drifted || o.repair
+		r.set(&d.retry, now.Add(standbyFor))
 	case o.err != nil:
 		ev.Kind = SinkFailed
 		d.failures++
 		d.drifted = d.drifted || o.repair
 		d.problem = problemOf(o.err, now)
 		wait := doubled(sinkRetryFirst, sinkRetryLast, d.failures-1)
-		r.set(&d.retry, now.Add(wait/2+scale(wait/2, phase(d.spec.Target, uint64(d.failures)))))
+		wait = max(wait/2+scale(wait/2, phase(d.spec.Target, uint64(d.failures))), retryAfter(o.err))
+		r.set(&d.retry, now.Add(wait))
 	case !o.changed:
 		ev.Kind = SinkUnchanged
 		d.holds(t)
@@ -237,9 +259,24 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 		r.deliver(d)
 	}
 	r.settled(e)
+	r.parted(e)
 	r.broadcast()
 	r.mu.Unlock()
-	r.emit(ev)
+	if ev.Kind != "" {
+		r.emit(ev)
+	}
+}
+
+// retryAfter is what a server has asked to wait, within reason.
+func retryAfter(err error) time.Duration {
+	asked, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err)
+	if !ok {
+		return 0
+	}
+	return min(max(asked.RetryAfter(), 0), time.Hour)
 }
 
 // succeed lets what comes after a dismissed sink act on its place: the removal,

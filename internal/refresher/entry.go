@@ -17,6 +17,7 @@ type entry struct {
 	busy      bool  // an attempt, or a save, is under way
 	doing     kind  // what the attempt does
 	retired   bool
+	released  bool   // retired here, because another replica keeps it
 	wantLogin bool   // log in anew, even if a refresh token is held
 	urgent    bool   // a person asked for a login during an attempt: it follows at once
 	unsaved   bool   // rec is newer than what the store holds
@@ -179,7 +180,7 @@ func (e *entry) seed() (fresh bool) {
 // plan is the next regular instant of a token, and whether it is a login.
 func (e *entry) plan(now time.Time) (at time.Time, wantLogin bool) {
 	s := &e.spec.Policy.Schedule
-	at = s.refreshAt(e.rec.Token, e.rec.Cold, phase(e.spec.Name, e.rec.Generation))
+	at = s.refreshAt(e.rec.Token, e.rec.Cold, e.spec.propagation(), phase(e.spec.Name, e.rec.Generation))
 	from := latest(now, e.planned) // an attempt in company comes a little before its instant
 	at = earliest(at, nextCron(s.Cron, from))
 	if l := nextCron(s.LoginCron, from); !l.IsZero() && !l.After(at) {

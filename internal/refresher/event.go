@@ -39,6 +39,8 @@ const (
 	Throttled     Kind = "throttled" // the provider asked for a pause
 	ClockStepped  Kind = "clock_stepped"
 	Retired       Kind = "retired"
+	Released      Kind = "released" // another replica keeps the token from now on
+	Fenced        Kind = "fenced"   // another owner wrote the record; what was obtained is dropped
 	Panicked      Kind = "panicked"
 )
 

@@ -57,7 +57,7 @@ func (r *Refresher) tell(l *lane, f *token.Failure, now time.Time) (throttled bo
 		return l.throttled(now, f.RetryAfter)
 	case f.Class == token.Rejected || f.Class == token.Misconfigured:
 		l.answered(now)
-	case f.Reason != "state" && f.Reason != "panic":
+	case f.Reason != "state" && f.Reason != "panic" && f.Reason != "standby":
 		l.lost()
 	}
 	return false

@@ -50,7 +50,11 @@ func (h *hookRun) begin(r *Refresher, _ time.Time) func(ctx context.Context) {
 	h.queued = false
 	e := h.entry
 	hook := e.spec.Hook
-	if hook == nil || e.retired {
+	switch {
+	case hook == nil || e.retired:
+		return nil
+	case !r.holds(e.spec.Name):
+		r.set(&h.retry, r.now().Add(standbyFor))
 		return nil
 	}
 	h.running = true

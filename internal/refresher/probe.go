@@ -40,7 +40,7 @@ func (p *probing) begin(r *Refresher, now time.Time) func(ctx context.Context) {
 	p.queued = false
 	e := p.entry
 	prober := e.spec.Probe
-	if e.retired || prober == nil || e.busy || !e.rec.Valid(now) {
+	if e.retired || prober == nil || e.busy || !e.rec.Valid(now) || !r.holds(e.spec.Name) {
 		return nil
 	}
 	p.running = true

@@ -33,6 +33,12 @@ type Options struct {
 	// absent get 64.
 	Writers map[string]int
 
+	// Owns tells which tokens this process is to keep; nil means all of them.
+	// When its answer changes, Reown is to be called. MayAct tells whether the
+	// process may send a request or write a sink for a token at this instant; nil
+	// means always. Both are called often, from any goroutine, and must not block.
+	Owns, MayAct func(name string) bool
+
 	// Now reads the wall clock; nil means time.Now. Waits use package time.
 	Now func() time.Time
 }
@@ -44,6 +50,8 @@ type Refresher struct {
 	observers []Observer
 	writers   map[string]int
 	wallClock func() time.Time
+	owns      func(name string) bool // nil: all
+	mayAct    func(name string) bool // nil: always
 
 	kick    chan struct{}      // an alarm was set that may be the first
 	pings   chan chan struct{} // closed after a round, for those who ask whether there still are any
@@ -53,6 +61,10 @@ type Refresher struct {
 	applying sync.Mutex // one Apply, or one deletion of a record, at a time; taken before mu
 
 	mu       sync.Mutex
+	specs    []*Spec             // all that are configured, whoever keeps them
+	limits   map[string]Limits   // by provider
+	leaving  map[*entry]struct{} // let go of, with something still in flight
+	reread   reread
 	entries  map[string]*entry
 	lanes    map[string]*lane
 	pools    map[string]*pool
@@ -72,6 +84,8 @@ type Refresher struct {
 func New(o Options) *Refresher {
 	r := &Refresher{
 		store: o.Store, observers: o.Observers, writers: o.Writers, wallClock: o.Now,
+		owns: o.Owns, mayAct: o.MayAct,
+		leaving: map[*entry]struct{}{},
 		kick:    make(chan struct{}, 1),
 		pings:   make(chan chan struct{}),
 		entries: map[string]*entry{},
@@ -84,6 +98,7 @@ func New(o Options) *Refresher {
 	if r.wallClock == nil {
 		r.wallClock = time.Now
 	}
+	r.reread.alarm.wakes = &r.reread
 	r.lastWall, r.lastMono = r.now(), time.Now()
 	return r
 }

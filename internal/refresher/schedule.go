@@ -26,13 +26,14 @@ type Schedule struct {
 // lifetime at or below the lead must give neither a negative wait nor a refresh
 // right after the last. A cold token was probably born together with many
 // others, so its refresh is drawn from the whole second half of the wait, which
-// is what pulls the others of its wave apart from the first refresh on.
-func (s *Schedule) refreshAt(t token.Token, cold bool, u float64) time.Time {
+// is what pulls the others of its wave apart from the first refresh on. What the
+// slowest sink takes to reach its readers, propagation, adds to the lead.
+func (s *Schedule) refreshAt(t token.Token, cold bool, propagation time.Duration, u float64) time.Time {
 	lifetime := t.Lifetime()
 	if lifetime <= 0 {
 		return t.IssuedAt
 	}
-	lead := min(s.Lead, lifetime/2)
+	lead := min(s.Lead+propagation, lifetime/2)
 	wait := min(scale(lifetime, s.RefreshAt), lifetime-lead)
 	spread := min(scale(lifetime, s.Jitter), wait/2)
 	if cold {

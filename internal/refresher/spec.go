@@ -35,10 +35,18 @@ type Store interface {
 	Delete(ctx context.Context, name string) error
 }
 
+// Prefetcher is a Store that reads many records at once for less than one by one.
+// The next Load of each name is answered from what Prefetch read.
+type Prefetcher interface {
+	Prefetch(ctx context.Context, names []string) error
+}
+
 // Sink is a place that holds the current generation. Write is idempotent and
 // reports whether it changed anything. One Sink is never written twice at once.
 //
-// A Sink may also be a [Stager], a [Checker], a [Watcher] or a [Remover].
+// A Sink may also be a [Stager], a [Checker], a [Watcher] or a [Remover]. An error
+// with a method RetryAfter() time.Duration, as of a server that answers 429, puts
+// the next try off by that long.
 type Sink interface {
 	Write(ctx context.Context, t token.Token) (changed bool, err error)
 }
@@ -130,8 +138,17 @@ type SinkSpec struct {
 	Kind        string // names the pool that limits its writes
 	Target      string
 	Sink        Sink
-	Remove      bool // delete what it holds when the token is removed
+	Remove      bool          // delete what it holds when the token is removed
+	Propagation time.Duration // from the write until its readers see it; counts into the lead
 	Fingerprint Fingerprint
+}
+
+// propagation is how long the slowest of the sinks takes to reach its readers.
+func (s *Spec) propagation() (longest time.Duration) {
+	for i := range s.Sinks {
+		longest = max(longest, s.Sinks[i].Propagation)
+	}
+	return longest
 }
 
 // Limits bound the requests to one provider.

@@ -13,9 +13,14 @@ func (r *Refresher) Status() []token.Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	all := make([]token.Status, 0, len(r.entries))
+	all := make([]token.Status, 0, len(r.specs))
 	for _, e := range r.entries {
 		all = append(all, e.status(now))
+	}
+	for _, s := range r.specs {
+		if r.entries[s.Name] == nil {
+			all = append(all, token.Status{Name: s.Name, Provider: s.Provider, Grant: s.Grant, State: token.StateStandby, Sinks: []token.SinkStatus{}})
+		}
 	}
 	slices.SortFunc(all, func(a, b token.Status) int { return cmp.Compare(a.Name, b.Name) })
 	return all

@@ -11,6 +11,7 @@ const (
 	StateRetrying State = "retrying" // the current access token is valid, the last attempt failed
 	StateExpired  State = "expired"  // no valid access token
 	StateHuman    State = "human"    // a person must act: the grant cannot log in by itself
+	StateStandby  State = "standby"  // another replica keeps it
 )
 
 // Status is what a person or a program may know about a token. It holds no
