@@ -29,7 +29,7 @@ state "file" {                                # what must survive a restart
 #  shards         = 8                          # default: 1, one active replica at a time
 #  lease_duration = "15s"                      # how long a replica that died holds its tokens up
 #  renew_every    = "5s"                       # less than half of that
-#  identity       = env("POD_NAME", "tokend-0") # default: the host name and something random
+#  identity       = env("POD_NAME", "tokend-0") # for people; default: the host name
 #}
 
 #state "vault_kv" {                            # a secret for every token, in version 2 of the KV engine
@@ -51,6 +51,7 @@ kubernetes "main" {
 
 vault "main" {                                # Vault, or what speaks its API
   address             = "https://vault.example:8200" # needed
+  standbys            = ["https://vault-2.example:8200"] # the other servers of the cluster; default: none
   namespace           = "team"                # default: none
   timeout             = "10s"                 # of one request
   allow_insecure_http = false                 # plain http to anything but this machine
@@ -275,7 +276,7 @@ token "example" {
     registry     = "registry.example"
     username     = "oauth2accesstoken"
     user         = "tokend"
-    metadata     = { owner = "shop" }         # of version 2 alone; default: none
+    metadata     = { owner = "shop", expires_at = "{{ .ExpiresAt }}" } # of version 2 alone, and seen by more people; default: none
     max_versions = 5                          # that version 2 keeps; default: 0, what the engine says
     check_every  = "1m"                       # between two looks for changes by others
     propagation  = "0s"

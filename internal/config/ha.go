@@ -54,6 +54,6 @@ func (d *decoder) validateHA(s section, ha *HA, state State) {
 		s.fault("renew_every", "Lease without reserve", fmt.Sprintf("With a lease_duration of %s and a renew_every of %s, one renewal that fails could lose the Lease. The renew_every must be less than half of the lease_duration; a third is usual.", ha.LeaseDuration, ha.RenewEvery))
 	}
 	if ha.Identity != "" && !identityName.MatchString(ha.Identity) {
-		s.fault("identity", "Unsuitable identity", "The identity is one word that no other replica has.")
+		s.fault("identity", "Unsuitable identity", "The identity is one word, by which people tell the replicas apart.")
 	}
 }

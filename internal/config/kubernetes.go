@@ -81,14 +81,11 @@ func (d *decoder) kubernetesState(s section) State {
 	s.str("namespace", &state.Namespace)
 	s.str("prefix", &state.Prefix)
 	d.validateNamespace(s, state.Namespace)
-	if len(state.Prefix) > maxStatePrefix || !isSubdomain(state.Prefix) {
-		s.fault("prefix", "Unsuitable prefix", fmt.Sprintf("The names of the Secrets begin with it: up to %d lower-case letters, digits, dots and hyphens, with a letter or digit at both ends.", maxStatePrefix))
+	if !isLabelName(state.Prefix) {
+		s.fault("prefix", "Unsuitable prefix", "The names of the Secrets begin with it, and a dot: up to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends.")
 	}
 	return state
 }
-
-// maxStatePrefix leaves room for the name of a token in that of its Secret.
-const maxStatePrefix = 100
 
 func decodeKubernetesSink(s section) *KubernetesSink {
 	k := &KubernetesSink{Type: "Opaque", OnRemove: "keep", Kubernetes: s.clusterOf()}

@@ -28,12 +28,12 @@ var shownArguments = []string{
 	"lease_duration", "level", "login", "login_cron", "machine", "max_versions", "metadata", "method", "min_interval", "mode", "mount",
 	"name", "namespace", "on_remove", "owner", "params_in", "path", "prefix", "profile", "propagation", "provider", "qps", "rate",
 	"refresh_at", "refresh_token", "registry", "renew_every", "role", "scope", "secret_id_file", "secret_id_wrapped", "server_name",
-	"shards", "socket", "template", "timeout", "token_endpoint", "token_type", "type", "url", "use", "user", "variable", "vault",
+	"shards", "standbys", "socket", "template", "timeout", "token_endpoint", "token_type", "type", "url", "use", "user", "variable", "vault",
 	"version",
 }
 
 // addressArguments are those whose literals may hold a user or a query.
-var addressArguments = []string{"address", "token_endpoint", "url"}
+var addressArguments = []string{"address", "standbys", "token_endpoint", "url"}
 
 // blockWords are the types of blocks: a word with a label after it is a block
 // only if it is one of these, and not an argument that lacks its equals sign.

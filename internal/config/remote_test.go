@@ -143,7 +143,7 @@ func TestVaultLogins(t *testing.T) {
 		  server_name = "vault.internal"
 		}`: {Method: "cert", Mount: "cert"},
 	} {
-		cfg, _ := mustLoad(t, "vault \"main\" {\n  address = \"https://vault.example:8200/prefix\"\n"+text+"\n}\n", exampleOptions())
+		cfg, _ := mustLoad(t, "vault \"main\" {\n  address = \"https://vault.example:8200/\"\n"+text+"\n}\n", exampleOptions())
 		if got := cfg.Vaults[0]; got.Auth != want || got.Timeout != 10*time.Second || (want.Method == "cert") != (got.TLS.ServerName == "vault.internal") {
 			t.Errorf("%s\n%+v\nwant %+v", text, got, want)
 		}

@@ -72,8 +72,8 @@ func (t *targets) secret(s section, k *KubernetesSink) {
 	if _, read := t.readSecrets[target]; read {
 		s.fault("name", "Sink over an input", "This configuration reads that Secret itself.")
 	}
-	if st.Kind == "kubernetes_secret" && strings.HasPrefix(k.Name, st.Prefix) && target == secretOf(&st.Kubernetes, st.Namespace, k.Name) {
-		s.fault("name", "Sink over the state", fmt.Sprintf("The names of the Secrets that hold the state begin with %q too (%s). Give the sink a name that does not.", st.Prefix, lineOf(t.stateAt)))
+	if st.Kind == "kubernetes_secret" && strings.HasPrefix(k.Name, st.Prefix+".") && target == secretOf(&st.Kubernetes, st.Namespace, k.Name) {
+		s.fault("name", "Sink over the state", fmt.Sprintf("The names of the Secrets that hold the state begin with %q too (%s). Give the sink a name that does not.", st.Prefix+".", lineOf(t.stateAt)))
 	}
 }
 

@@ -42,6 +42,7 @@ type Kubernetes struct {
 type Vault struct {
 	Name              string
 	Address           string // https://host:port
+	Standbys          string // further addresses of the same cluster, with a space between two; may be empty
 	Namespace         string // may be empty
 	Timeout           time.Duration
 	AllowInsecureHTTP bool
@@ -67,7 +68,7 @@ type VaultAuth struct {
 	TokenFile string       // of "token_file"
 
 	RoleID          string       // of "approle"
-	SecretID        token.Secret // of "approle"; either it or SecretIDFile
+	SecretID        token.Secret // of "approle"; it or SecretIDFile or neither
 	SecretIDFile    string
 	SecretIDWrapped bool // the secret_id is a response-wrapping token
 
@@ -100,7 +101,7 @@ type HA struct {
 
 	LeaseDuration time.Duration // whole seconds
 	RenewEvery    time.Duration // less than half of LeaseDuration
-	Identity      string        // of this replica; empty for one that is made up at start
+	Identity      string        // of this replica, for people; empty for one that is made up at start
 }
 
 // HTTP is the listener of health: /healthz and /readyz.
@@ -290,7 +291,7 @@ type VaultSink struct {
 	Data, Formats map[string]string
 	FormatOptions FormatOptions
 
-	Metadata    map[string]string // custom metadata of version 2
+	Metadata    map[string]string // custom metadata of version 2: templates, which see no access token
 	MaxVersions int               // that version 2 keeps; 0 for what the engine says
 	CheckEvery  time.Duration     // between two looks for changes by others, >= 1s
 	OnRemove    string            // "keep" or "delete"

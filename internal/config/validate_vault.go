@@ -17,7 +17,10 @@ import (
 func (d *decoder) validateVault(s, tls section, v *Vault) {
 	s.demand("address", v.Address != "")
 	if v.Address != "" {
-		d.validateVaultAddress(s, v)
+		d.validateVaultAddress(s, "address", v.Address, v.AllowInsecureHTTP)
+	}
+	for _, standby := range strings.Fields(v.Standbys) {
+		d.validateVaultAddress(s, "standbys", standby, v.AllowInsecureHTTP)
 	}
 	if v.Timeout <= 0 {
 		s.fault("timeout", "Unsuitable timeout", "A timeout must be longer than nothing.")
@@ -34,17 +37,17 @@ func (d *decoder) validateVault(s, tls section, v *Vault) {
 	d.warnIdleTLS(tls.defRange, v.Address)
 }
 
-func (d *decoder) validateVaultAddress(s section, v *Vault) {
-	u, err := url.Parse(v.Address)
+func (d *decoder) validateVaultAddress(s section, key, address string, insecure bool) {
+	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "" || u.Scheme != "https" && u.Scheme != "http":
-		s.fault("address", "Unsuitable address", "The address of Vault begins with https:// and has a host: \"https://vault.example:8200\".")
+		s.fault(key, "Unsuitable address", "The address of Vault begins with https:// and has a host: \"https://vault.example:8200\".")
 	case u.User != nil:
-		s.fault("address", "Secret in an address", "The address must not hold a user or password. How to log in is said by the auth block.")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		s.fault("address", "Unsuitable address", "The address of Vault has neither a query nor a fragment.")
-	case u.Scheme == "http" && !v.AllowInsecureHTTP && !loopback.Is(u.Hostname()):
-		s.fault("address", "Plain http", "Secrets would go over the network unencrypted. Use https://, or set allow_insecure_http = true if that network is yours.")
+		s.fault(key, "Secret in an address", "The address must not hold a user or password. How to log in is said by the auth block.")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		s.fault(key, "Unsuitable address", "The address of Vault has neither a path nor a query nor a fragment.")
+	case u.Scheme == "http" && !insecure && !loopback.Is(u.Hostname()):
+		s.fault(key, "Plain http", "Secrets would go over the network unencrypted. Use https://, or set allow_insecure_http = true if that network is yours.")
 	}
 }
 
@@ -63,7 +66,7 @@ func (d *decoder) validateAuth(s section, v *Vault) {
 	case a.Method == "approle" && s.has("secret_id") && s.has("secret_id_file"):
 		s.fault("secret_id_file", "Two secret_ids", "A secret_id is given as it is or as a file. Leave one of them out.")
 	case a.Method == "approle" && !s.has("secret_id") && !s.has("secret_id_file"):
-		d.fault(s.defRange, "Missing secret_id", s.note("The method \"approle\" needs a secret_id, or a secret_id_file that is read at every login."))
+		d.warn(s.defRange, "Missing secret_id", s.note("The method \"approle\" needs a secret_id, or a secret_id_file that is read at every login, unless the role has bind_secret_id = false."))
 	case a.Method == "cert" && v.TLS.CertFile == "":
 		d.fault(s.defRange, "Missing client certificate", s.note("The method \"cert\" logs in with a client certificate: tls { cert_file = \"…\", key_file = \"…\" } in the same vault block."))
 	}
@@ -124,8 +127,13 @@ func (d *decoder) validateMetadata(s section, all map[string]string) {
 		switch {
 		case key == "" || len(key) > maxMetadataKey || !isPrintable(key):
 			s.fault("metadata", "Unsuitable key", fmt.Sprintf("A key of custom metadata is printable and has up to %d bytes: it is %s.", maxMetadataKey, s.quote("metadata", key)))
-		case all[key] == "" || len(all[key]) > maxMetadataValue || !isPrintable(all[key]):
-			s.fault("metadata", "Unsuitable metadata", fmt.Sprintf("The value of %s must be printable and have 1 to %d bytes.", s.quote("metadata", key), maxMetadataValue))
+		case strings.Contains(all[key], ".AccessToken"):
+			s.fault("metadata", "Access token in metadata", fmt.Sprintf("Metadata is shown to more people than data is. Take the access token out of %s.", s.quote("metadata", key)))
+		case !strings.Contains(all[key], "{{") && (len(all[key]) > maxMetadataValue || !isPrintable(all[key])):
+			s.fault("metadata", "Unsuitable metadata", fmt.Sprintf("The value of %s must be printable and have up to %d bytes.", s.quote("metadata", key), maxMetadataValue))
+		}
+		if err := d.templateFault(all[key]); err != nil {
+			s.fault("metadata", "Unsuitable template", fmt.Sprintf("The template of %s cannot be parsed%s.", s.quote("metadata", key), d.cause(s.at("metadata"), err)))
 		}
 	}
 }

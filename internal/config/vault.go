@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
 var (
 	vaultSchema = schema{
-		attrs:    []string{"address", "namespace", "timeout", "allow_insecure_http"},
+		attrs:    []string{"address", "standbys", "namespace", "timeout", "allow_insecure_http"},
 		required: []string{"address"},
 		blocks:   []blockType{{name: "tls"}, {name: "auth", label: "method"}},
 	}
@@ -47,6 +48,9 @@ func (d *decoder) vaultBlock(s section) *Vault {
 	v := &Vault{Name: s.label, Timeout: 10 * time.Second}
 	blocks := d.blocks(s.body, &vaultSchema)
 	s.str("address", &v.Address)
+	var standbys []string
+	s.texts("standbys", &standbys)
+	v.Standbys = strings.Join(standbys, " ")
 	s.str("namespace", &v.Namespace)
 	s.duration("timeout", &v.Timeout)
 	s.boolean("allow_insecure_http", &v.AllowInsecureHTTP)
