@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // provider is the token endpoint of the examples (RFC 6749 section 4.4), on
@@ -47,21 +45,11 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // address and the secrets in.
 func configure(t *testing.T, all objects, p *provider) {
 	t.Helper()
-	edit := strings.NewReplacer(
+	edit(t, all, strings.NewReplacer(
 		"https://auth.example", p.address,
 		`"state-key":"replace-me"`, `"state-key":"`+strings.Repeat("k", 44)+`"`,
 		`.secret":"replace-me"`, `.secret":"`+clientSecret+`"`,
-	)
-	for _, object := range all {
-		if object.GetKind() != "ConfigMap" && object.GetKind() != "Secret" {
-			continue
-		}
-		text, err := object.MarshalJSON()
-		must(t, err)
-		changed := &unstructured.Unstructured{}
-		must(t, changed.UnmarshalJSON([]byte(edit.Replace(string(text)))))
-		object.Object = changed.Object
-	}
+	))
 }
 
 func freeAddress(t *testing.T) string {

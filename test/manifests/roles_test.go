@@ -48,7 +48,7 @@ func rights(t *testing.T, client kubernetes.Interface, namespace string) []strin
 // own are tokend's rights in its own namespace, and sink those where it writes.
 func own() []string {
 	return []string{
-		"create leases", "create secrets", "delete secrets", "get leases", "get secrets",
+		"create leases", "create secrets", "delete leases", "delete secrets", "get leases", "get secrets",
 		"list leases", "list secrets", "update leases", "update secrets", "watch leases",
 	}
 }
