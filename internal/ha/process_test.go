@@ -1,0 +1,3 @@
+package ha
+
+func replicaMain() int { return 0 }
