@@ -3,12 +3,22 @@ package vault
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/tokend-project/tokend/internal/vault"
 )
 
+// provenFor is how long one entry speaks for the others in its folder.
+const provenFor = time.Minute
+
 // Check implements [sinks.Checker]: it asks Vault whether the token that tokend
 // has there may write the entry. The error names what a policy has to grant.
+//
+// Policies are mostly written for folders, and a fleet is checked all at once. So
+// where an entry may be written, those in the same folder whose sinks have the same
+// monitor are not asked about for a minute.
 func (s *Sink) Check(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return s.fail("check", context.Cause(ctx))
@@ -29,7 +39,48 @@ func (s *Sink) check(ctx context.Context) error {
 			return errNoMetadata
 		}
 	}
-	return s.o.KV.Check(ctx, s.o.Path)
+	folder := folder{s.o.KV, s.o.Path[:strings.LastIndexByte(s.o.Path, '/')+1]}
+	if s.o.Monitor != nil && s.o.Monitor.proven.lately(folder) {
+		return nil
+	}
+	err := s.o.KV.Check(ctx, s.o.Path)
+	if err == nil && s.o.Monitor != nil {
+		s.o.Monitor.proven.note(folder)
+	}
+	return err
+}
+
+// folder is where entries lie together.
+type folder struct {
+	kv   *vault.KV
+	path string
+}
+
+// proofs remembers which folders may be written.
+type proofs struct {
+	mu sync.Mutex
+	at map[folder]time.Time
+}
+
+func (p *proofs) lately(f folder) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, ok := p.at[f]
+	return ok && time.Since(at) < provenFor
+}
+
+func (p *proofs) note(f folder) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for other, at := range p.at {
+		if time.Since(at) >= provenFor {
+			delete(p.at, other)
+		}
+	}
+	if p.at == nil {
+		p.at = map[folder]time.Time{}
+	}
+	p.at[f] = time.Now()
 }
 
 // Remove implements [sinks.Remover]. What somebody else has put into the entry

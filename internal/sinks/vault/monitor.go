@@ -28,6 +28,7 @@ const (
 // that hangs holds up no other's sinks. It looks at nothing before Run.
 type Monitor struct {
 	limiter *rate.Limiter
+	proven  proofs
 	changed chan struct{} // something is due earlier than was thought
 
 	mu    sync.Mutex

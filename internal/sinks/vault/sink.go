@@ -70,7 +70,7 @@ type held struct {
 var errForeign = errors.New("somebody else writes there at the same time")
 
 // errDisowned is the answer to a write that another replica has to do by now.
-var errDisowned = errors.New("the token belongs to another replica by now")
+var errDisowned = fmt.Errorf("the token belongs to another replica by now: %w", token.ErrFenced)
 
 // New returns a sink and makes no request.
 func New(o Options) (*Sink, error) {

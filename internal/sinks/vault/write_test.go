@@ -13,6 +13,7 @@ import (
 	sink "github.com/tokend-project/tokend/internal/sinks/vault"
 	"github.com/tokend-project/tokend/internal/token"
 	"github.com/tokend-project/tokend/internal/vault"
+	testbed "github.com/tokend-project/tokend/test/testbed/vault"
 )
 
 // each runs a test on both versions of KV.
@@ -135,11 +136,10 @@ func TestASleeperDoesNotPutAnOldGenerationBack(t *testing.T) {
 	successor := p.sink(t, sink.Options{})
 	write(t, successor, young(3), true)
 	owns = false
-	if _, err := sleeper.Write(t.Context(), young(2)); err == nil {
-		t.Error("a sleeper wrote")
-	}
-	if _, err := sleeper.Write(t.Context(), young(1)); err == nil {
-		t.Error("a sleeper repaired")
+	for _, g := range []uint64{2, 1} { // a refresh, and a repair
+		if _, err := sleeper.Write(t.Context(), young(g)); !errors.Is(err, token.ErrFenced) {
+			t.Errorf("a sleeper's write of generation %d: %v, want ErrFenced", g, err)
+		}
 	}
 	p.holds(t, 3)
 }
@@ -183,6 +183,32 @@ func TestAWriteThatHasBegunGoesOnAfterItsCallerLeft(t *testing.T) {
 	if changed, err := leaving.Write(ctx, young(2)); !changed || err != nil {
 		if !errors.Is(err, context.Canceled) { // only the look at a foreign content may give up
 			t.Fatalf("Write = %v, %v", changed, err)
+		}
+	}
+}
+
+// A fleet is checked all at once, before its first logins.
+func TestOneEntrySpeaksForItsFolderAndADenialForItself(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, testbed.Own(t, testbed.Options{}), 2)
+	p.server.SetPolicy(t, p.policy, rule(p.mount+"/data/fleet/*", `"create", "update", "read"`))
+	m := sink.NewMonitor(0)
+	asked := func() int { return p.server.Count(t, "PUT /v1/sys/capabilities-self") }
+	check := func(path string) error {
+		s, err := sink.New(sink.Options{KV: p.kv, Path: path, Data: formats(t, map[string]string{"k": "v"}), Monitor: m})
+		must(t, err)
+		return s.Check(t.Context())
+	}
+	before := asked()
+	for i := range 50 {
+		must(t, check(fmt.Sprintf("fleet/%d", i)))
+	}
+	if n := asked() - before; n != 1 {
+		t.Errorf("%d questions about one folder, want 1", n)
+	}
+	for range 2 {
+		if err := check("elsewhere/1"); !errors.Is(err, vault.ErrDenied) {
+			t.Errorf("Check of another folder: %v", err)
 		}
 	}
 }
