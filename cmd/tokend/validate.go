@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -28,7 +29,10 @@ them is not checked, and all the rest is.`,
 			if err := checkOutput(cmd, output); err != nil {
 				return err
 			}
-			cfg, report := config.LoadContext(cmd.Context(), pathsOr(paths), loadOptions(offline))
+			cfg, report := config.LoadContext(cmd.Context(), pathsOr(paths), config.Options{CheckTemplate: app.CheckTemplate})
+			if !offline && len(report.Remote) > 0 {
+				return errors.New("this configuration reads secrets from Kubernetes or Vault, which are checked by a start alone: --offline checks all the rest")
+			}
 			if output == outputJSON {
 				return validateJSON(cmd.OutOrStdout(), report)
 			}
@@ -45,15 +49,6 @@ them is not checked, and all the rest is.`,
 	cmd.Flags().BoolVar(&offline, "offline", false, "read nothing from Vault and Kubernetes")
 	outputFlag(cmd, &output)
 	return cmd
-}
-
-// loadOptions are those of a load in this process.
-func loadOptions(offline bool) config.Options {
-	o := config.Options{CheckTemplate: app.CheckTemplate}
-	if offline {
-		return o
-	}
-	return o
 }
 
 func sayValid(w io.Writer, cfg *config.Config, report *config.Report) error {

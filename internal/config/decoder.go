@@ -19,19 +19,21 @@ type decoder struct {
 	watch  map[string]struct{}
 	broken bool // a file has a syntax error
 
-	sources  []string                     // config files, in the order of reading
-	inputs   map[string]*input            // what file and credential have read, by path
-	checked  map[*hclsyntax.Body]struct{} // whose attributes are known to be allowed
-	marked   map[hcl.Range]struct{}       // expressions whose values came from inputs
-	failed   map[hcl.Range]struct{}       // expressions that a fault was told of
-	constant map[*hclsyntax.Body]bool     // whether a body sees no variable
-	shared   map[*hclsyntax.Body]any      // what a constant body was decoded to
-	real     map[string]string            // paths without their symlinks
-	crons    map[string]error             // what the cron parser said
-	reported map[string]struct{}          // faults that are told once, whatever uses them
-	scopes   map[string]*hcl.EvalContext  // by directory
-	layers   map[string]layer             // profiles, by name
-	unknown  map[hcl.Range]struct{}       // expressions that hang on what was not read from Kubernetes or Vault
+	sources  []string                                   // config files, in the order of reading
+	inputs   map[string]*input                          // what file and credential have read, by path
+	checked  map[*hclsyntax.Body]struct{}               // whose attributes are known to be allowed
+	marked   map[hcl.Range]struct{}                     // expressions whose values came from inputs
+	failed   map[hcl.Range]struct{}                     // expressions that a fault was told of
+	constant map[*hclsyntax.Body]bool                   // whether a body sees no variable
+	texts    map[hclsyntax.Expression]map[string]string // what constant maps were decoded to
+	checks   map[string]error                           // what was wrong with a template, by its text
+	shared   map[*hclsyntax.Body]any                    // what a constant body was decoded to
+	real     map[string]string                          // paths without their symlinks
+	crons    map[string]error                           // what the cron parser said
+	reported map[string]struct{}                        // faults that are told once, whatever uses them
+	scopes   map[string]*hcl.EvalContext                // by directory
+	layers   map[string]layer                           // profiles, by name
+	unknown  map[hcl.Range]struct{}                     // expressions that hang on what was not read from Kubernetes or Vault
 
 	remote     *remotes
 	kubernetes map[string]*Kubernetes // by name; under "" the one that no block is for
@@ -48,6 +50,8 @@ func newDecoder(opts Options) *decoder {
 		marked:   map[hcl.Range]struct{}{},
 		failed:   map[hcl.Range]struct{}{},
 		constant: map[*hclsyntax.Body]bool{},
+		texts:    map[hclsyntax.Expression]map[string]string{},
+		checks:   map[string]error{},
 		shared:   map[*hclsyntax.Body]any{},
 		real:     map[string]string{},
 		crons:    map[string]error{},

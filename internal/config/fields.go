@@ -262,8 +262,25 @@ func (s section) secrets(name string, dst *map[string]token.Secret, key func(str
 }
 
 // textMap reads a map of texts. An element that is null is left out, and so is
-// one that is not known.
+// one that is not known. What is constant is read once, for all of a fleet.
 func (s section) textMap(name string, dst *map[string]string) {
+	if !s.has(name) {
+		return
+	}
+	expr := s.syn.Attributes[name].Expr
+	texts, known := s.d.texts[expr]
+	if !known {
+		s.readTexts(name, &texts)
+		if len(expr.Variables()) == 0 {
+			s.d.texts[expr] = texts
+		}
+	}
+	if texts != nil {
+		*dst = texts
+	}
+}
+
+func (s section) readTexts(name string, dst *map[string]string) {
 	val, ok := s.value(name, true)
 	if !ok {
 		return

@@ -247,3 +247,29 @@ func TestNothingIsReadWithoutARemote(t *testing.T) {
 		t.Error("a path that cannot be one passes")
 	}
 }
+
+// TestFleetSharesWhatIsConstant: ten thousand sinks hold the same templates once.
+func TestFleetSharesWhatIsConstant(t *testing.T) {
+	cfg, _ := mustLoad(t, oneProvider+`
+dynamic "token" {
+  for_each = ["a", "b"]
+  labels   = [token.value]
+  content {
+    provider = "p"
+    grant "client_credentials" {}
+    sink "kubernetes_secret" {
+      name   = token.value
+      data   = { token = "{{ .AccessToken }}" }
+      labels = { tenant = token.value }
+    }
+  }
+}
+`, Options{})
+	a, b := cfg.Tokens[0].Sinks[0].Kubernetes, cfg.Tokens[1].Sinks[0].Kubernetes
+	if reflect.ValueOf(a.Data).Pointer() != reflect.ValueOf(b.Data).Pointer() {
+		t.Error("the templates are held twice")
+	}
+	if a.Labels["tenant"] != "a" || b.Labels["tenant"] != "b" || a.Name != "a" || b.Name != "b" {
+		t.Errorf("sinks %+v and %+v", a, b)
+	}
+}

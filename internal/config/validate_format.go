@@ -90,9 +90,18 @@ func (d *decoder) validateUser(s section, o *FormatOptions) {
 	}
 }
 
-// templateFault says what is wrong with a template. Which fields and functions
-// there are is the sinks' to know.
+// templateFault says what is wrong with a template.
 func (d *decoder) templateFault(text string) error {
+	err, known := d.checks[text]
+	if !known {
+		err = d.checkTemplate(text)
+		d.checks[text] = err
+	}
+	return err
+}
+
+// checkTemplate leaves it to the sinks which fields and functions there are.
+func (d *decoder) checkTemplate(text string) error {
 	if text == "" {
 		return errors.New("it is empty")
 	}
