@@ -19,7 +19,7 @@ func (d *decoder) validateVault(s, tls section, v *Vault) {
 	if v.Address != "" {
 		d.validateVaultAddress(s, "address", v.Address, v.AllowInsecureHTTP)
 	}
-	for _, standby := range strings.FieldsSeq(v.Standbys) {
+	for standby := range strings.FieldsSeq(v.Standbys) {
 		d.validateVaultAddress(s, "standbys", standby, v.AllowInsecureHTTP)
 	}
 	if v.Timeout <= 0 {
