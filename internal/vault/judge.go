@@ -151,10 +151,14 @@ func unsent(r request, why string, err error, kinds ...error) *Error {
 	return e
 }
 
-// opaque shows an error's words and hides what it is.
+// opaque shows an error's words and hides what it is, but for the end of the context.
 type opaque struct{ err error }
 
 func (o opaque) Error() string { return o.err.Error() }
+
+func (o opaque) Is(target error) bool {
+	return (target == context.Canceled || target == context.DeadlineExceeded) && errors.Is(o.err, target)
+}
 
 // retryAfter reads RFC 9110 section 10.2.3: seconds or a date. It is between 0 and
 // one hour; a server that asks for more would have tokens die over it.
