@@ -29,10 +29,18 @@
 //
 // # Secrets
 //
-// A value that file, credential or env returns is marked with where it came
-// from. A marked value that arrives in a secret field proves that the file
+// A value that file, credential, env, vault or kubernetes_secret returns is
+// marked with where it came from. A marked value that arrives in a secret field proves that the file
 // behind it was not readable by everybody. Diagnostics show no value of any
 // variable, and a snippet shows only literals that are known to be no secret.
+//
+// # Kubernetes and Vault
+//
+// The kubernetes and vault blocks are decoded before anything else is, since the
+// functions vault and kubernetes_secret read by them, through a [Remote], what
+// everything else may be made of. Without one, what they would return is not
+// known: Load then judges whatever does not hang on it. A fault of a value that
+// is not known is never reported.
 //
 // # Paths
 //
