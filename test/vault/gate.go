@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -10,48 +12,72 @@ import (
 )
 
 // gate stands before Vault's handler. It counts requests by method and path,
-// and loses answers where a test asks for it: Vault does the request, and its
-// client sees the connection end.
+// and loses or holds answers where a test asks for it: Vault does the request, and
+// its client sees the connection end, or waits.
 type gate struct {
-	mu   sync.Mutex
-	seen map[string]int
-	lose []*loss
+	mu       sync.Mutex
+	seen     map[string]int
+	faults   []*fault
+	released chan struct{} // closed to let held answers go
 }
 
-// loss is what is to be lost: the next count answers to requests whose
-// "METHOD path" begin with prefix. With refuse they never reach Vault.
-type loss struct {
+// fault is what the next count requests meet whose "METHOD path" begin with prefix.
+type fault struct {
 	prefix string
 	count  int
-	refuse bool
+	kind   string
 }
 
-func newGate() *gate { return &gate{seen: map[string]int{}} }
+const (
+	loseAnswer  = "lose-answer"
+	loseRequest = "lose-request" // it never reaches Vault
+	holdAnswer  = "hold-answer"
+)
+
+func newGate() *gate { return &gate{seen: map[string]int{}, released: make(chan struct{})} }
 
 func (g *gate) wrap(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		l := g.note(methodOf(r) + " " + r.URL.Path)
-		if l == nil {
+		kind, released := g.note(methodOf(r) + " " + r.URL.Path)
+		if kind == "" {
 			h.ServeHTTP(w, r)
 			return
 		}
-		if !l.refuse {
-			h.ServeHTTP(lost{http.Header{}}, r)
+		answer := &kept{header: http.Header{}, status: http.StatusOK}
+		if kind != loseRequest {
+			h.ServeHTTP(answer, r)
 		}
-		panic(http.ErrAbortHandler)
+		if kind != holdAnswer {
+			panic(http.ErrAbortHandler)
+		}
+		select {
+		case <-released:
+			answer.send(w)
+		case <-r.Context().Done():
+		}
 	})
 }
 
-// lost is where a lost answer goes.
-type lost struct{ header http.Header }
+// kept is an answer that does not go to the client yet, or ever.
+type kept struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
 
-func (l lost) Header() http.Header { return l.header }
+func (k *kept) Header() http.Header { return k.header }
 
-func (lost) Write(b []byte) (int, error) { return len(b), nil }
+func (k *kept) Write(b []byte) (int, error) { return k.body.Write(b) }
 
-func (lost) WriteHeader(int) {}
+func (k *kept) WriteHeader(status int) { k.status = status }
 
-func (lost) Flush() {}
+func (k *kept) Flush() {}
+
+func (k *kept) send(w http.ResponseWriter) {
+	maps.Copy(w.Header(), k.header)
+	w.WriteHeader(k.status)
+	_, _ = w.Write(k.body.Bytes())
+}
 
 // methodOf calls a listing LIST, as Vault's clients and policies do.
 func methodOf(r *http.Request) string {
@@ -61,17 +87,24 @@ func methodOf(r *http.Request) string {
 	return r.Method
 }
 
-func (g *gate) note(what string) *loss {
+func (g *gate) note(what string) (kind string, released <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.seen[what]++
-	for _, l := range g.lose {
-		if l.count > 0 && strings.HasPrefix(what, l.prefix) {
-			l.count--
-			return l
+	for _, f := range g.faults {
+		if f.count > 0 && strings.HasPrefix(what, f.prefix) {
+			f.count--
+			return f.kind, g.released
 		}
 	}
-	return nil
+	return "", nil
+}
+
+func (g *gate) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.released)
+	g.released = make(chan struct{})
 }
 
 // serveControl answers what a test asks about the server, on a port of its own,
@@ -83,7 +116,7 @@ func serveControl(l net.Listener, g *gate) error {
 		defer g.mu.Unlock()
 		_ = json.NewEncoder(w).Encode(g.seen)
 	})
-	mux.HandleFunc("POST /lose", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /fault", func(w http.ResponseWriter, r *http.Request) {
 		count, err := strconv.Atoi(r.FormValue("count"))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -91,7 +124,8 @@ func serveControl(l net.Listener, g *gate) error {
 		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.lose = append(g.lose, &loss{r.FormValue("prefix"), count, r.FormValue("refuse") == "true"})
+		g.faults = append(g.faults, &fault{r.FormValue("prefix"), count, r.FormValue("kind")})
 	})
+	mux.HandleFunc("POST /release", func(http.ResponseWriter, *http.Request) { g.release() })
 	return http.Serve(l, mux)
 }

@@ -89,3 +89,30 @@ func TestDriftIsFoundAfterTheServerWasAway(t *testing.T) {
 	p.put(t, map[string]any{"token": "another's"})
 	await(t, seen, "the server had been away")
 }
+
+// A look that began before a write and ends after it has seen the older version.
+func TestALookThatAWriteOvertakesIsNoDrift(t *testing.T) {
+	each(t, func(t *testing.T, p *place) {
+		s := p.sink(t, sink.Options{Monitor: run(t, sink.NewMonitor(50)), CheckEvery: 100 * time.Millisecond})
+		seen := notices(t, s)
+		look := "GET /v1/" + p.mount + "/metadata/" + entry
+		if p.version == 1 {
+			look = "GET /v1/" + p.mount + "/" + entry
+		}
+		release := p.server.HoldAnswers(t, look, 1)
+		write(t, s, young(1), true)
+		for p.server.Count(t, look) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		write(t, s, young(2), true)
+		release()
+		for p.server.Count(t, look) < 3 { // by now the one that was held has been judged
+			time.Sleep(10 * time.Millisecond)
+		}
+		select {
+		case <-seen:
+			t.Error("an own write was reported as drift")
+		default:
+		}
+	})
+}

@@ -130,16 +130,30 @@ func TestWhatAnotherReplicaHasWrittenAlreadyIsUnchanged(t *testing.T) {
 func TestASleeperDoesNotPutAnOldGenerationBack(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, server, 2)
-	owns := true
-	sleeper := p.sink(t, sink.Options{Owns: func() bool { return owns }})
+	wake := make(chan bool, 2)
+	sleeper := p.sink(t, sink.Options{Owns: func() bool { return <-wake }})
+	wake <- true
 	write(t, sleeper, young(1), true)
 	successor := p.sink(t, sink.Options{})
 	write(t, successor, young(3), true)
-	owns = false
-	for _, g := range []uint64{2, 1} { // a refresh, and a repair
-		if _, err := sleeper.Write(t.Context(), young(g)); !errors.Is(err, token.ErrFenced) {
-			t.Errorf("a sleeper's write of generation %d: %v, want ErrFenced", g, err)
+	for what, answers := range map[string][]bool{
+		"a refresh, asleep after it was asked": {true, false},
+		"a refresh, asleep before":             {false},
+	} {
+		for _, yes := range answers {
+			wake <- yes
 		}
+		if _, err := sleeper.Write(t.Context(), young(2)); !errors.Is(err, token.ErrFenced) {
+			t.Errorf("%s: %v, want ErrFenced", what, err)
+		}
+		p.holds(t, 3)
+		if len(wake) != 0 {
+			t.Fatalf("%s: it was not asked again", what)
+		}
+	}
+	wake <- false
+	if _, err := sleeper.Write(t.Context(), sinktest.Token(1)); !errors.Is(err, token.ErrFenced) {
+		t.Errorf("a repair: %v, want ErrFenced", err)
 	}
 	p.holds(t, 3)
 }

@@ -62,8 +62,8 @@ func (s *Server) exchange(ctx context.Context, token string, header http.Header,
 }
 
 // control asks the server's second port, which nothing is counted at.
-func (s *Server) control(ctx context.Context, method, path string, body io.Reader, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.running().at.Control+path, body)
+func (s *Server) control(ctx context.Context, method, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.running().at.Control+path, nil)
 	if err != nil {
 		return fmt.Errorf("control Vault: %w", err)
 	}
@@ -115,22 +115,34 @@ func (s *Server) Count(t testing.TB, prefix string) int {
 // streams before an answer.
 func (s *Server) LoseAnswers(t testing.TB, prefix string, count int) {
 	t.Helper()
-	s.loseSome(t, prefix, count, false)
+	s.fault(t, "lose-answer", prefix, count)
 }
 
 // LoseRequests ends the connections of the next count such requests before Vault
 // sees them.
 func (s *Server) LoseRequests(t testing.TB, prefix string, count int) {
 	t.Helper()
-	s.loseSome(t, prefix, count, true)
+	s.fault(t, "lose-request", prefix, count)
 }
 
-func (s *Server) loseSome(t testing.TB, prefix string, count int, refuse bool) {
+// HoldAnswers lets Vault do the next count such requests, and holds the answers
+// until release is called. It lets all go that are held on the server.
+func (s *Server) HoldAnswers(t testing.TB, prefix string, count int) (release func()) {
+	t.Helper()
+	s.fault(t, "hold-answer", prefix, count)
+	return func() {
+		t.Helper()
+		if err := s.control(t.Context(), http.MethodPost, "/release", nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (s *Server) fault(t testing.TB, kind, prefix string, count int) {
 	t.Helper()
 	s.need(t)
-	if err := s.lose(t.Context(), url.Values{
-		"prefix": {prefix}, "count": {strconv.Itoa(count)}, "refuse": {strconv.FormatBool(refuse)},
-	}); err != nil {
+	form := url.Values{"kind": {kind}, "prefix": {prefix}, "count": {strconv.Itoa(count)}}
+	if err := s.control(t.Context(), http.MethodPost, "/fault?"+form.Encode(), nil); err != nil {
 		t.Fatal(err)
 	}
 }

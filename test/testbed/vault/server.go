@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -216,10 +215,5 @@ func (s *Server) Unseal(ctx context.Context) error {
 // this package's own methods count too.
 func (s *Server) Requests(ctx context.Context) (map[string]int, error) {
 	var seen map[string]int
-	return seen, s.control(ctx, http.MethodGet, "/requests", nil, &seen)
-}
-
-// lose asks the gate before Vault to drop answers or requests.
-func (s *Server) lose(ctx context.Context, form url.Values) error {
-	return s.control(ctx, http.MethodPost, "/lose?"+form.Encode(), nil, nil)
+	return seen, s.control(ctx, http.MethodGet, "/requests", &seen)
 }

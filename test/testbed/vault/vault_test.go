@@ -122,6 +122,25 @@ func TestWhatTestsRelyOn(t *testing.T) {
 		t.Errorf("%d puts were counted, want 2", n)
 	}
 
+	release := s.HoldAnswers(t, "GET /v1/"+path, 1)
+	held := make(chan map[string]any, 1)
+	before = s.Count(t, "GET /v1/"+path)
+	go func() {
+		answer, _ := s.Call(t.Context(), http.MethodGet, path, nil)
+		held <- answer
+	}()
+	for s.Count(t, "GET /v1/"+path) == before {
+		time.Sleep(time.Millisecond)
+	}
+	put(t, s, path, body)
+	if len(held) != 0 {
+		t.Error("a held answer arrived")
+	}
+	release()
+	if data, _ := (<-held)["data"].(map[string]any); data["k"] != "lost" {
+		t.Errorf("the held answer is %v, want what was there before", data)
+	}
+
 	remove := s.Quota(t, mount, 1)
 	for {
 		if _, err := s.Call(t.Context(), http.MethodGet, path, nil); err != nil {
