@@ -30,9 +30,10 @@
 // # Secrets
 //
 // A value that file, credential, env, vault or kubernetes_secret returns is
-// marked with where it came from. A marked value that arrives in a secret field proves that the file
-// behind it was not readable by everybody. Diagnostics show no value of any
-// variable, and a snippet shows only literals that are known to be no secret.
+// marked with where it came from. A marked value that arrives in a secret field
+// proves that the file behind it was not readable by everybody. Diagnostics show
+// no value of any variable, and a snippet shows only literals that are known to
+// be no secret.
 //
 // # Kubernetes and Vault
 //
