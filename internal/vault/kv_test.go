@@ -243,16 +243,16 @@ func TestPathsThatLeadElsewhereAreRefused(t *testing.T) {
 	needServer(t)
 	c := asRoot(t, server)
 	for _, p := range []string{"", "/", "..", "../sys/policy/x", "a/../b", "a//b", "./a", "a/.", "a\nb", "a\x00", "\xff", " a", "a /b"} {
-		_, err := c.KV("nowhere", 2).Write(t.Context(), p, data("x"), vault.CAS{})
+		_, err := c.KV("untouched", 2).Write(t.Context(), p, data("x"), vault.CAS{})
 		is(t, err, vault.ErrInvalid)
-		_, err = c.KV(p, 2).Write(t.Context(), "nowhere", data("x"), vault.CAS{})
+		_, err = c.KV(p, 2).Write(t.Context(), "untouched", data("x"), vault.CAS{})
 		is(t, err, vault.ErrInvalid)
 		_, err = c.Field(t.Context(), p, "x")
 		is(t, err, vault.ErrInvalid)
 	}
-	_, err := c.KV("nowhere", 3).Read(t.Context(), "a")
+	_, err := c.KV("untouched", 3).Read(t.Context(), "a")
 	is(t, err, vault.ErrInvalid)
-	if n := about(t, "nowhere"); n != 0 {
+	if n := about(t, "untouched"); n != 0 {
 		t.Errorf("%d requests were sent", n)
 	}
 }

@@ -187,6 +187,9 @@ func loginError(op string, err error) error {
 		e.says = "the server refuses the login; check the auth mount, the role and the credential"
 		e.kinds = append(e.kinds, errCredential)
 	}
+	if e.Status >= 500 && len(e.kinds) == 1 {
+		e.says = "the server failed; what it says stands in its own log"
+	}
 	if slices.Contains(inner.kinds, ErrWrapping) && !strings.HasPrefix(inner.Op, "log in") {
 		return &e
 	}

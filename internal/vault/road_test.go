@@ -293,8 +293,12 @@ func TestASlowAnswerEndsWithTheTimeout(t *testing.T) {
 	}
 	defer close(release) // before the servers wait for their handlers
 	for name, head := range map[string]string{"no head": "", "half a body": `{"data":{`} {
-		c := scripted(t, afterDetection(slowly(head)), func(o *vault.Options) { o.Timeout = 100 * time.Millisecond })
-		_, err := c.KV("secret", 2).Write(t.Context(), "a", data("x"), vault.CAS{})
+		c := scripted(t, afterDetection(slowly(head)), func(o *vault.Options) { o.Timeout = time.Second })
+		k := c.KV("secret", 0)
+		if _, err := k.Version(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := k.Write(t.Context(), "a", data("x"), vault.CAS{})
 		is(t, err, vault.ErrAmbiguous)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v", name, err)

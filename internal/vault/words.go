@@ -37,6 +37,8 @@ var wordsOfLogin = []word{
 	{"invalid role", "the role doesn't exist", errCredential},
 	{"could not be found", "the role doesn't exist", errCredential},
 	{"not authorized", "the role is not bound to this ServiceAccount or namespace", errCredential},
+	{"expired", "the JWT has expired; what writes its file has to bring a new one", errCredential},
+	{"not yet valid", "the JWT is not valid yet; compare the clocks", errCredential},
 	{"error validating token", "the JWT is not accepted: check its signer, issuer, audience and expiry against the role", errCredential},
 	{"claim", "the JWT's claims don't match the role", errCredential},
 	{"client certificate must be supplied", "the cert method needs a client certificate, and something between it and tokend may have taken it away", errCredential},
