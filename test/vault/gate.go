@@ -12,13 +12,13 @@ import (
 )
 
 // gate stands before Vault's handler. It counts requests by method and path,
-// and loses or holds answers where a test asks for it: Vault does the request, and
-// its client sees the connection end, or waits.
+// and loses or holds requests and answers where a test asks for it: Vault does the
+// request or never sees it, and its client sees the connection end, or waits.
 type gate struct {
 	mu       sync.Mutex
 	seen     map[string]int
 	faults   []*fault
-	released chan struct{} // closed to let held answers go
+	released chan struct{} // closed to let go what is held
 }
 
 // fault is what the next count requests meet whose "METHOD path" begin with prefix.
@@ -32,6 +32,7 @@ const (
 	loseAnswer  = "lose-answer"
 	loseRequest = "lose-request" // it never reaches Vault
 	holdAnswer  = "hold-answer"
+	holdRequest = "hold-request" // it reaches Vault when it is released
 )
 
 func newGate() *gate { return &gate{seen: map[string]int{}, released: make(chan struct{})} }
@@ -43,19 +44,33 @@ func (g *gate) wrap(h http.Handler) http.Handler {
 			h.ServeHTTP(w, r)
 			return
 		}
+		if kind == holdRequest && !awaits(r, released) {
+			return
+		}
 		answer := &kept{header: http.Header{}, status: http.StatusOK}
 		if kind != loseRequest {
 			h.ServeHTTP(answer, r)
 		}
-		if kind != holdAnswer {
+		switch kind {
+		case loseAnswer, loseRequest:
 			panic(http.ErrAbortHandler)
+		case holdAnswer:
+			if !awaits(r, released) {
+				return
+			}
 		}
-		select {
-		case <-released:
-			answer.send(w)
-		case <-r.Context().Done():
-		}
+		answer.send(w)
 	})
+}
+
+// awaits reports false when the client leaves first.
+func awaits(r *http.Request, released <-chan struct{}) bool {
+	select {
+	case <-released:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
 }
 
 // kept is an answer that does not go to the client yet, or ever.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tokend-project/tokend/internal/state/statetest"
 	"github.com/tokend-project/tokend/internal/token"
@@ -227,6 +228,36 @@ func TestALargeRecordWithoutOneOfItsPieces(t *testing.T) {
 	mustSave(t, s, "one", 3)
 	if n := len(p.list(t, "quarantine/one")); n != 3 { // the list and the two pieces that were left
 		t.Errorf("%d entries in quarantine, want 3", n)
+	}
+}
+
+// The pieces of a record that is replaced vanish under its reader, which is no
+// damage.
+func TestALargeRecordIsReplacedWhileItIsBeingRead(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, testbed.Own(t, testbed.Options{}))
+	owner, reader := p.open(t), p.open(t)
+	must(t, owner.Save(t.Context(), "one", large(1)))
+	piece := "GET /v1/" + p.mount + "/data/" + path + "/parts/one/"
+	release := p.server.HoldRequests(t, piece, 1)
+	loaded := make(chan error, 1)
+	go func() {
+		r, err := reader.Load(t.Context(), "one")
+		if err == nil && r.Generation != 2 {
+			err = fmt.Errorf("generation %d", r.Generation)
+		}
+		loaded <- err
+	}()
+	for p.server.Count(t, piece) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	must(t, owner.Save(t.Context(), "one", large(2)))
+	release()
+	if err := <-loaded; err != nil {
+		t.Errorf("Load: %v", err)
+	}
+	if n := len(p.list(t, "quarantine/one")); n != 0 {
+		t.Errorf("%d entries in quarantine", n)
 	}
 }
 

@@ -126,15 +126,25 @@ func (s *Server) LoseRequests(t testing.TB, prefix string, count int) {
 }
 
 // HoldAnswers lets Vault do the next count such requests, and holds the answers
-// until release is called. It lets all go that are held on the server.
+// until release is called. It lets all go that is held on the server.
 func (s *Server) HoldAnswers(t testing.TB, prefix string, count int) (release func()) {
 	t.Helper()
 	s.fault(t, "hold-answer", prefix, count)
-	return func() {
-		t.Helper()
-		if err := s.control(t.Context(), http.MethodPost, "/release", nil); err != nil {
-			t.Error(err)
-		}
+	return func() { s.release(t) }
+}
+
+// HoldRequests holds the next count such requests before Vault sees them, until
+// release is called. It lets all go that is held on the server.
+func (s *Server) HoldRequests(t testing.TB, prefix string, count int) (release func()) {
+	t.Helper()
+	s.fault(t, "hold-request", prefix, count)
+	return func() { s.release(t) }
+}
+
+func (s *Server) release(t testing.TB) {
+	t.Helper()
+	if err := s.control(t.Context(), http.MethodPost, "/release", nil); err != nil {
+		t.Error(err)
 	}
 }
 
