@@ -21,8 +21,9 @@ type view struct {
 type shardView struct {
 	holder  string        // "": free, or run out
 	held    bool          // this process holds it
-	going   bool          // and is giving it up
-	kept    bool          // and has taken it because nobody else did
+	coming  bool          // this process is about to hold it: a request is under way
+	going   bool          // this process holds it, and is giving it up
+	kept    bool          // this process has taken it, or is about to, because nobody else did
 	freeFor time.Duration // how long it has been free
 }
 
@@ -32,11 +33,12 @@ func decide(v view) (take, give []int) {
 	mine, kept := 0, 0
 	for i, s := range v.shards {
 		switch {
-		case s.held && s.kept && !s.going:
+		case s.going:
+		case (s.held || s.coming) && s.kept:
 			kept++
-		case s.held && !s.going:
+		case s.held || s.coming:
 			mine++
-		case s.holder == v.me && !s.held && !v.leaving:
+		case s.holder == v.me && !v.leaving:
 			// It was ours before it ran out, and nobody has taken it.
 			take = append(take, i)
 			mine++
@@ -46,7 +48,7 @@ func decide(v view) (take, give []int) {
 		i := (n + start(v)) % len(v.shards)
 		s := v.shards[i]
 		switch {
-		case s.holder != "" || s.held || !v.mayTake || v.leaving:
+		case s.holder != "" || s.held || s.coming || !v.mayTake || v.leaving:
 		case mine+kept < share:
 			take = append(take, i)
 			mine++

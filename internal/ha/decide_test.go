@@ -11,8 +11,8 @@ import (
 const lease = 15 * time.Second
 
 // of makes a view of member a: each word of shards is a holder, "-" is free;
-// "a" is held by this replica, "a*" is its own that it does not hold, "a!" is
-// being given up, "a+" was taken because nobody else did, "-+" has been free for
+// "a" is held by this replica, "a*" is its own that it does not hold, "a>" is
+// being taken, "a!" being given up, "a+" was taken because nobody else did, "-+" has been free for
 // long.
 func of(members, shards []string) view {
 	v := view{me: "a", members: members, mayTake: true, rescue: lease}
@@ -25,6 +25,8 @@ func of(members, shards []string) view {
 		switch s[1:] {
 		case "*":
 			sv.held = false
+		case ">":
+			sv.held, sv.coming = false, true
 		case "!":
 			sv.going = true
 		case "+":
@@ -55,6 +57,8 @@ func TestDecide(t *testing.T) {
 		"more replicas than shards":                {of([]string{"0", "1", "a", "b"}, []string{"-", "-"}), 0, 0},
 		"its own is taken up again":                {of(ab, []string{"a*", "a*", "b", "b"}), 2, 0},
 		"its own is taken up, then shared":         {of(ab, []string{"a*", "a*", "a*", "b"}), 3, 0},
+		"one is being taken":                       {of(ab, []string{"a", "a>", "b", "-"}), 0, 0},
+		"one is being taken, as the watch tells":   {of(ab, []string{"a", "a>", "b", "b"}), 0, 0},
 		"a thief is no member":                     {of(ab, []string{"a", "a", "b", "x"}), 0, 0},
 		"what nobody takes":                        {of(ab, []string{"a", "b", "-+", "b"}), 1, 0},
 		"what nobody takes, beyond the share":      {of(ab, []string{"a", "a", "-+", "b"}), 1, 0},

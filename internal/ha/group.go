@@ -67,7 +67,7 @@ type Group struct {
 
 	// What is held.
 	holds     []*hold
-	taking    []attempt
+	taking    []taking
 	freeSince []time.Time
 	member    hold
 	absent    bool // the replica's own Lease is deleted for good
@@ -79,12 +79,18 @@ type attempt struct {
 	next time.Time
 }
 
+// taking is a Lease that this replica tries to take.
+type taking struct {
+	attempt
+	kept bool // beyond the share, because nobody else did
+}
+
 // hold is a Lease that this replica holds.
 type hold struct {
 	attempt
 	renewed time.Time // when the request was sent that renewed it last
 	taken   time.Time
-	kept    bool               // taken beyond the share, because nobody else did
+	kept    bool               // see taking
 	going   bool               // its shard is being released
 	drained bool               // and nothing is in flight for it any more
 	gone    bool               // it is being freed: others may hold it from now on
@@ -93,7 +99,7 @@ type hold struct {
 
 // keepFor is for how many durations of a Lease a shard is kept that nobody else
 // took in time.
-const keepFor = 10
+const keepFor = 3
 
 // New checks o. Nothing is requested before Run.
 func New(o Options) (*Group, error) {
@@ -116,7 +122,7 @@ func New(o Options) (*Group, error) {
 		o: o, me: o.Identity + "_" + strings.ToLower(rand.Text()[:10]), log: o.Logger,
 		poked: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		leases: make(map[string]*observed),
-		holds:  make([]*hold, o.Shards), taking: make([]attempt, o.Shards), freeSince: make([]time.Time, o.Shards),
+		holds:  make([]*hold, o.Shards), taking: make([]taking, o.Shards), freeSince: make([]time.Time, o.Shards),
 		noted: make(map[string]time.Time), stopWatch: func() {},
 	}
 	if g.log == nil {

@@ -338,7 +338,7 @@ func TestLeaseIsHeldUntilItsShardHasDrained(t *testing.T) {
 	close(drained)
 	f.spread(t, soon, []*replica{a, b}, 1, 1)
 	go func() {
-		for range draining { //nolint:revive // a's last shard, at the end of the test
+		for range draining { // a gives up its last shard too
 		}
 	}()
 	a.stop()
@@ -449,8 +449,8 @@ func TestNewNumberOfShards(t *testing.T) {
 }
 
 func (r *replica) sees() bool {
-	r.Group.mu.RLock()
-	defer r.Group.mu.RUnlock()
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	return r.sighted
 }
 

@@ -80,7 +80,7 @@ func (g *Group) base(name string) *coordinationv1.Lease {
 }
 
 // take takes a shard's Lease that is free.
-func (g *Group) take(ctx context.Context, i int, kept bool) {
+func (g *Group) take(ctx context.Context, i int) {
 	defer g.wake()
 	name := g.shardName(i)
 	base := g.base(name)
@@ -91,7 +91,8 @@ func (g *Group) take(ctx context.Context, i int, kept bool) {
 	l, err := g.write(ctx, g.sign(base, sent))
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.taking[i] = attempt{next: time.Now().Add(g.again())}
+	kept := g.taking[i].kept
+	g.taking[i] = taking{attempt: attempt{next: time.Now().Add(g.again())}}
 	if err != nil {
 		g.note(err)
 		return
@@ -100,7 +101,7 @@ func (g *Group) take(ctx context.Context, i int, kept bool) {
 		return
 	}
 	g.observe(l, time.Now())
-	g.taking[i] = attempt{}
+	g.taking[i] = taking{}
 	g.holds[i] = &hold{renewed: sent, taken: sent, kept: kept, attempt: attempt{next: sent.Add(g.regular())}}
 	g.log.Info("took a Lease", "lease", name, "transitions", transitions(l))
 	g.tell()

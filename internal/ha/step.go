@@ -40,8 +40,8 @@ func (g *Group) step(ctx context.Context, now time.Time) (done bool) {
 	for _, i := range take {
 		if a := &g.taking[i]; !a.busy && !now.Before(a.next) && g.sighted {
 			a.busy = true
-			kept := !g.freeSince[i].IsZero() && now.Sub(g.freeSince[i]) >= g.o.LeaseDuration
-			g.ops.Go(func() { g.take(ctx, i, kept) })
+			a.kept = !g.freeSince[i].IsZero() && now.Sub(g.freeSince[i]) >= g.o.RenewEvery
+			g.ops.Go(func() { g.take(ctx, i) })
 		}
 	}
 	g.keepHolds(ctx, now)
@@ -102,10 +102,10 @@ func (g *Group) holder(i int, now time.Time) string {
 
 // view gathers what a decision depends on.
 func (g *Group) view(now time.Time) view {
-	v := view{me: g.me, leaving: !g.leaving.IsZero(), rescue: g.o.LeaseDuration, shards: make([]shardView, g.o.Shards)}
+	v := view{me: g.me, leaving: !g.leaving.IsZero(), rescue: g.o.RenewEvery, shards: make([]shardView, g.o.Shards)}
 	holding := false
 	for i := range v.shards {
-		s := shardView{holder: g.holder(i, now)}
+		s := shardView{holder: g.holder(i, now), coming: g.taking[i].busy, kept: g.taking[i].kept}
 		if !g.freeSince[i].IsZero() {
 			s.freeFor = now.Sub(g.freeSince[i])
 		}
