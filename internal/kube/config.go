@@ -65,7 +65,7 @@ func harden(config *rest.Config, o Options) error {
 	config.WarningHandler, config.WarningHandlerWithContext = rest.NoWarnings{}, nil
 	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
 	config.Timeout = 0 // it would end watches too; every call has a context
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return tellWait{next} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return frank{next} })
 	return nil
 }
 

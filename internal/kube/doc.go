@@ -5,7 +5,8 @@
 // A [Client] is made of client-go. What differs from its defaults:
 //
 //   - A 429 or a 5xx with Retry-After is an error that says how long to wait, not
-//     a call that sleeps and repeats up to ten times (see [Error.RetryAfter]).
+//     a call that sleeps and repeats up to ten times (see [Error.RetryAfter]). So
+//     is a connection that breaks. One call is one request.
 //   - The proxy variables of the environment are not looked at; a kubeconfig's
 //     proxy-url is.
 //   - Plain http goes to loopback only.

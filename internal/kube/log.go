@@ -32,6 +32,9 @@ func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
 
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = slog.LevelDebug
+	if !q.Handler.Enabled(ctx, r.Level) { // logr does not ask before it logs an error
+		return nil
+	}
 	return q.Handler.Handle(ctx, r)
 }
 

@@ -2,10 +2,13 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -153,15 +156,26 @@ func (s source) lister(w *watched) cache.ListerWatcher {
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			w.filter.narrow(&o)
+			w.starting()
 			events, err := secrets.Watch(ctx, o)
 			if err != nil {
 				w.lost(ctx, s.client, "watch", err)
-				return nil, err
+				return nil, final(o, err)
 			}
 			w.resumed(o.SendInitialEvents != nil)
 			return events, nil
 		},
 	}, s.client.main)
+}
+
+// final keeps the reflector from waiting where it does not look at its context,
+// which would hold up the end of the process: a watch that was to stream the list
+// is not tried again by itself after these errors.
+func final(o metav1.ListOptions, err error) error {
+	if o.SendInitialEvents != nil && (errors.Is(err, syscall.ECONNREFUSED) || apierrors.IsTooManyRequests(err)) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 func (f filter) narrow(o *metav1.ListOptions) {
@@ -182,12 +196,19 @@ func (w *watched) lost(ctx context.Context, c *Client, verb string, err error) {
 	w.once.Do(func() { close(w.first) })
 }
 
+// starting notes that the watch before has ended.
+func (w *watched) starting() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.live = false
+}
+
 // resumed notes that a watch is there again. One that streams the list first is
 // current when that is complete; another goes on from what is known.
 func (w *watched) resumed(streams bool) {
 	w.mu.Lock()
 	w.streams = streams
-	if streams || w.live {
+	if streams {
 		w.mu.Unlock()
 		return
 	}

@@ -266,7 +266,7 @@ func TestLostAnswerIsRecognisedAsOwnWrite(t *testing.T) {
 		p.write(s, 1, true)
 		g.lose.Store(1)
 		_, err := s.Write(t.Context(), sinktest.Token(2))
-		p.says(err, "connection reset")
+		p.says(err, "the connection was reset")
 		version := p.holds(2).ResourceVersion
 		p.write(s, 2, true) // consumers have to hear of it
 		p.write(s, 2, false)

@@ -3,9 +3,12 @@ package kube
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,15 +21,24 @@ const (
 	maxFailureBody = 64 << 10
 )
 
-// tellWait moves Retry-After from the header, which makes client-go sleep and
-// repeat by itself, to the Status that its errors carry. Priority and fairness
-// answers 429 with plain text, so the Status is made anew.
-type tellWait struct{ next http.RoundTripper }
+// frank keeps client-go from sleeping and repeating by itself, up to ten times.
+// Retry-After moves from the header to the Status that errors carry; priority and
+// fairness answers 429 with plain text, so the Status is made anew. A connection
+// that breaks is reported as what it is: client-go makes of it a watch that has
+// begun and is empty.
+type frank struct{ next http.RoundTripper }
 
-func (t tellWait) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t frank) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(r)
-	if err != nil || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode < http.StatusInternalServerError {
-		return resp, err
+	if err != nil {
+		// A refused connection is known to the reflector, which then need not list again.
+		if r.Context().Err() == nil && !errors.Is(err, syscall.ECONNREFUSED) {
+			err = &broken{err}
+		}
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode < http.StatusInternalServerError {
+		return resp, nil
 	}
 	header := resp.Header.Get("Retry-After")
 	if header == "" {
@@ -51,7 +63,22 @@ func (t tellWait) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // WrappedRoundTripper lets client-go find the transport below.
-func (t tellWait) WrappedRoundTripper() http.RoundTripper { return t.next }
+func (t frank) WrappedRoundTripper() http.RoundTripper { return t.next }
+
+// broken is a request without an answer. It does not unwrap and has other words,
+// for these are what client-go goes by.
+type broken struct{ err error }
+
+func (b *broken) Error() string {
+	return strings.NewReplacer(
+		"connection reset by peer", "the connection was reset",
+		"use of closed network connection", "the connection was closed",
+		"server sent GOAWAY and closed the connection", "the server has ended the connection",
+	).Replace(b.err.Error())
+}
+
+// Is lets [errors.Is] look through.
+func (b *broken) Is(target error) bool { return errors.Is(b.err, target) }
 
 func failure(code int, method, message string, wait time.Duration) metav1.Status {
 	seconds := int((wait + time.Second - 1) / time.Second)
