@@ -19,7 +19,9 @@ func newOnce() *cobra.Command {
 		Long: `Bring every sink up to date and end: for init containers and cron. A token that
 is still fresh in the state is written without a request, one that is due is
 refreshed. Ends with 1, naming the tokens that failed; the others are written
-nevertheless. There must be no daemon on the same state.`,
+nevertheless. There must be no daemon on the same state directory. On a state in
+Kubernetes or Vault there may be: what one obtains, the other finds. An ha block
+is left aside.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := harden(); err != nil {
@@ -41,7 +43,7 @@ nevertheless. There must be no daemon on the same state.`,
 }
 
 func once(ctx context.Context, paths []string, log io.Writer) error {
-	a, err := app.New(ctx, app.Options{ConfigPaths: paths, LogOutput: log, Version: buildVersion().Version})
+	a, err := app.New(ctx, app.Options{ConfigPaths: paths, LogOutput: log, Version: buildVersion().Version, Alone: true})
 	if err != nil {
 		return err
 	}

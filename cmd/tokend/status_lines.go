@@ -44,6 +44,7 @@ func daemonLines(s control.Status, now time.Time, style style) []string {
 		"config " + strings.Join(s.Config.Paths, " ") + dot + "loaded " + relative(s.Config.LoadedAt, now) + warnings(s.Config.Warnings, dot),
 		"state " + s.State.Location + sealed(s.State.Sealed, dot),
 	}
+	lines = append(lines, replicaLines(s.HA, dot, style)...)
 	if d := s.Delivery; d.Count > 0 {
 		lines = append(lines, fmt.Sprintf("delivery p50 %s%sp99 %s%s%s",
 			millis(d.P50), dot, millis(d.P99), dot, count(int(d.Count), "write")))
@@ -53,6 +54,22 @@ func daemonLines(s control.Status, now time.Time, style style) []string {
 		for line := range strings.Lines(p.Message) {
 			lines = append(lines, noteIndent+oneLine(line))
 		}
+	}
+	return lines
+}
+
+// replicaLines tell how this replica stands among the others.
+func replicaLines(ha *control.HAStatus, dot string, style style) []string {
+	if ha == nil {
+		return nil
+	}
+	stands := fmt.Sprintf("keeps %d of %s", len(ha.Held), count(ha.Shards, "shard"))
+	if ha.Standby {
+		stands = style.paint(yellow, "stands by")
+	}
+	lines := []string{"replica " + ha.Identity + dot + stands + dot + count(len(ha.Members), "replica") + " alive"}
+	if ha.Problem != "" {
+		lines = append(lines, noteIndent+style.paint(red, oneLine(ha.Problem)))
 	}
 	return lines
 }
@@ -97,6 +114,8 @@ func stateColor(t token.Status, now time.Time) string {
 	switch {
 	case t.State == token.StatePending:
 		return cyan
+	case t.State == token.StateStandby:
+		return dim
 	case !valid(t, now):
 		return red
 	case t.State == token.StateFresh:
@@ -129,6 +148,8 @@ func next(t token.Status, now time.Time) string {
 		kind = "request"
 	}
 	switch {
+	case t.State == token.StateStandby:
+		return "another replica's"
 	case t.InFlight:
 		return kind + " under way"
 	case t.State == token.StateHuman && t.NextAttempt.IsZero():
@@ -197,7 +218,7 @@ func summary(tokens []token.Status) string {
 		counts[t.State]++
 	}
 	var parts []string
-	for _, state := range []token.State{token.StateFresh, token.StateRetrying, token.StatePending, token.StateExpired, token.StateHuman} {
+	for _, state := range []token.State{token.StateFresh, token.StateRetrying, token.StatePending, token.StateExpired, token.StateHuman, token.StateStandby} {
 		if n := counts[state]; n > 0 {
 			parts = append(parts, thousands(uint64(n))+" "+string(state))
 		}

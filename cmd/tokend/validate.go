@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -29,10 +28,7 @@ them is not checked, and all the rest is.`,
 			if err := checkOutput(cmd, output); err != nil {
 				return err
 			}
-			cfg, report := config.LoadContext(cmd.Context(), pathsOr(paths), config.Options{CheckTemplate: app.CheckTemplate})
-			if !offline && len(report.Remote) > 0 {
-				return errors.New("this configuration reads secrets from Kubernetes or Vault, which are checked by a start alone: --offline checks all the rest")
-			}
+			cfg, report := app.Load(cmd.Context(), pathsOr(paths), offline)
 			if output == outputJSON {
 				return validateJSON(cmd.OutOrStdout(), report)
 			}

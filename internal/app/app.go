@@ -19,7 +19,6 @@ import (
 	"github.com/tokend-project/tokend/internal/refresher"
 	"github.com/tokend-project/tokend/internal/sinks/file"
 	"github.com/tokend-project/tokend/internal/state"
-	statefile "github.com/tokend-project/tokend/internal/state/file"
 	"github.com/tokend-project/tokend/internal/token"
 )
 
@@ -30,6 +29,10 @@ type Options struct {
 	LogOutput   io.Writer            // nil: standard error
 	Logger      *slog.Logger         // nil: as the configuration's log block says, to LogOutput
 	Observers   []refresher.Observer // hear of every event, beside log and statistics
+
+	// Alone leaves the ha block aside: every token is this process's. The state
+	// fences it from the replicas that run meanwhile.
+	Alone bool
 }
 
 // App is a daemon: a configuration and what runs of it. All methods are safe for
@@ -41,17 +44,21 @@ type App struct {
 	started   time.Time
 	stats     *observe.Delivery
 	store     state.Store
+	clients   *clients
 	places    *destinations
 	refresher *refresher.Refresher
+	replicas  *replicas // nil where there is one replica only
 	fixed     fixed
 	state     control.StateStatus
 	reloaded  chan struct{} // roused when the paths to watch may have changed
+	reread    chan struct{} // and the remote secrets
 
 	reload sync.Mutex // one reload at a time
 
 	mu        sync.Mutex
 	providers map[string]*provider
 	watch     []string
+	remote    []config.RemoteRef
 	before    eve // of the last load, whether or not it was good
 	loadedAt  time.Time
 	problem   *token.Problem // why the newest configuration does not run
@@ -60,20 +67,23 @@ type App struct {
 
 // New loads the configuration, takes the state and builds everything. It makes
 // no token request and writes no sink. A configuration that cannot be used is a
-// [*config.Error]; a state that another daemon owns wraps [statefile.ErrLocked].
+// [*config.Error]; a state file that another daemon owns wraps ErrLocked of
+// state/file.
 func New(ctx context.Context, o Options) (*App, error) {
 	began := time.Now()
-	cfg, report := load(o.ConfigPaths)
+	logger := newLateLogger(o.Logger)
+	from := newClients(slog.New(logger))
+	cfg, report := load(ctx, o.ConfigPaths, from)
 	if err := report.Err(); err != nil {
+		from.close()
 		return nil, err
 	}
-	a := &App{options: o, before: eve{began: began, digest: digest(nil)}, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{},
-		fixed: fixedOf(cfg), reloaded: make(chan struct{}, 1)}
-	_, _ = rand.Read(a.salt) // never fails: it ends the process instead
-	a.logger = o.Logger
-	if a.logger == nil {
-		a.logger = observe.NewLogger(cmp.Or[io.Writer](o.LogOutput, os.Stderr), cfg.Log.Format, cfg.Log.Level)
+	if o.Logger == nil {
+		logger.to.Store(observe.NewLogger(cmp.Or[io.Writer](o.LogOutput, os.Stderr), cfg.Log.Format, cfg.Log.Level))
 	}
+	a := &App{options: o, before: eve{began: began, digest: digest(nil)}, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{},
+		fixed: fixedOf(cfg), clients: from, logger: logger.to.Load(), reloaded: make(chan struct{}, 1), reread: make(chan struct{}, 1)}
+	_, _ = rand.Read(a.salt) // never fails: it ends the process instead
 	if err := a.assemble(ctx, cfg); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -86,21 +96,27 @@ func New(ctx context.Context, o Options) (*App, error) {
 
 // assemble makes what outlives reloads.
 func (a *App) assemble(ctx context.Context, cfg *config.Config) (err error) {
-	store, err := statefile.Open(ctx, statefile.Options{Dir: cfg.State.Dir, Key: cfg.State.Key, Logger: a.logger})
-	if err != nil {
-		return fmt.Errorf("opening the state: %w", err)
+	if a.store, err = openState(ctx, &cfg.State, a.clients, a.logger); err != nil {
+		return err
 	}
-	a.store = store
-	a.state = control.StateStatus{Kind: "file", Location: cfg.State.Dir, Sealed: !cfg.State.Key.IsEmpty()}
+	a.state = stateStatus(&cfg.State)
 	monitor, err := file.NewMonitor(a.logger)
 	if err != nil {
 		return err
 	}
-	a.places = &destinations{files: monitor}
-	a.refresher = refresher.New(refresher.Options{
+	a.places = &destinations{files: monitor, clients: a.clients}
+	o := refresher.Options{
 		Store: a.store, Writers: writers(),
 		Observers: append([]refresher.Observer{observe.NewLog(a.logger), a.stats}, a.options.Observers...),
-	})
+	}
+	if cfg.HA != nil && !a.options.Alone {
+		if a.replicas, err = a.join(cfg.HA); err != nil {
+			return err
+		}
+		o.Owns, o.MayAct = a.replicas.Owns, a.replicas.MayAct
+		a.places.mayAct = o.MayAct
+	}
+	a.refresher = refresher.New(o)
 	return nil
 }
 
@@ -115,6 +131,9 @@ func (a *App) Close() error {
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
+	}
+	if a.clients != nil {
+		a.clients.close()
 	}
 	return errors.Join(errs...)
 }
@@ -145,16 +164,40 @@ func (a *App) Run(ctx context.Context) (err error) {
 	serve("serving the control socket", socket.Serve)
 	serve("serving http", page)
 	serve("watching the configuration", a.follow)
+	serve("watching remote secrets", a.followRemote)
 	serve("watching files", func(ctx context.Context) error { a.places.files.Run(ctx); return nil })
 	serve("returning memory", a.slim)
-	a.logger.Info("started", "event", "started", "version", a.options.Version, "tokens", len(a.refresher.Names()), "socket", a.fixed.control.Socket)
-	a.refresher.Run(ctx)
+	a.logger.Info("started", "event", "started", "version", a.options.Version, "tokens", len(a.refresher.Specs()), "socket", a.fixed.control.Socket)
+	a.keep(ctx, stop)
 	parts.Wait()
 	a.logger.Info("stopped", "event", "stopped")
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return nil
+}
+
+// keep runs the refresher until ctx ends, and around it, so that the drain still
+// has them, the clients and this replica's part among others.
+func (a *App) keep(ctx context.Context, stop context.CancelCauseFunc) {
+	outer, end := context.WithCancel(context.WithoutCancel(ctx))
+	var around sync.WaitGroup
+	around.Go(func() { a.clients.run(outer) })
+	members, leave := context.WithCancel(outer)
+	var group sync.WaitGroup
+	if r := a.replicas; r != nil {
+		group.Go(func() {
+			if err := r.Run(members); err != nil {
+				stop(fmt.Errorf("sharing the tokens: %w", err))
+			}
+		})
+		around.Go(func() { _ = r.follow(outer) })
+	}
+	a.refresher.Run(ctx)
+	leave()
+	group.Wait()
+	end()
+	around.Wait()
 }
 
 // slim gives back memory that a burst took and an idle daemon does not need: the
@@ -177,7 +220,7 @@ func (a *App) Once(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, a.Close()) }()
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
-	parts.Go(func() { a.refresher.Run(running) })
+	parts.Go(func() { a.keep(running, func(error) {}) })
 	err = a.refresher.Wait(ctx, nil, 0)
 	stop()
 	parts.Wait()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/robfig/cron/v3"
 
@@ -82,7 +83,7 @@ func (b *builder) spec(t *config.Token) (*refresher.Spec, error) {
 		return nil, err
 	}
 	for _, sink := range t.Sinks {
-		spec, err := b.places.sink(sink, b.printer)
+		spec, err := b.places.sink(t.Name, sink, b.printer)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +116,7 @@ func (b *builder) attach(s *refresher.Spec, t *config.Token) error {
 // policy shares equal policies: a fleet has one.
 func (b *builder) policy(t *config.Token) (*refresher.Policy, refresher.Fingerprint, error) {
 	s, p := t.Schedule, t.Provider
-	print := b.printer.begin("policy").dur(p.Timeout, p.RefreshTokens.Grace, s.Lead, s.MinInterval).
+	print := b.printer.begin("policy").dur(p.Timeout, p.RefreshTokens.Grace, s.Lead, s.MinInterval, propagation(t)).
 		any([2]float64{s.RefreshAt, s.Jitter}).any(p.RefreshTokens.Use).any(s.Cron).any(s.LoginCron).sum()
 	if shared := b.policies[print]; shared != nil {
 		return shared, print, nil
@@ -133,6 +134,15 @@ func (b *builder) policy(t *config.Token) (*refresher.Policy, refresher.Fingerpr
 	}
 	b.policies[print] = made
 	return made, print, nil
+}
+
+// propagation is how long the slowest sink of a token takes to reach its readers,
+// which counts into the lead.
+func propagation(t *config.Token) (longest time.Duration) {
+	for _, s := range t.Sinks {
+		longest = max(longest, s.Propagation)
+	}
+	return longest
 }
 
 func schedules(specs []string) ([]cron.Schedule, error) {

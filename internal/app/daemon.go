@@ -19,6 +19,7 @@ func (a *App) Status() control.Status {
 	count, quantiles := a.stats.Quantiles(0.5, 0.9, 0.99)
 	s.Delivery = control.DeliveryStats{Count: count, P50: ms(quantiles[0]), P90: ms(quantiles[1]), P99: ms(quantiles[2])}
 	s.Tokens = a.refresher.Status()
+	s.HA = a.replicas.status()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.Config = control.ConfigStatus{Paths: a.options.ConfigPaths, LoadedAt: a.loadedAt, Error: a.problem, Warnings: a.warnings}
@@ -35,6 +36,8 @@ func (d daemon) Token(_ context.Context, name string, minTTL time.Duration) (tok
 	t, err := d.refresher.Current(name)
 	now := time.Now()
 	switch {
+	case errors.Is(err, refresher.ErrStandby):
+		return token.Token{}, known(err)
 	case err != nil:
 		return token.Token{}, fmt.Errorf("%w: %q", control.ErrUnknownToken, name)
 	case !t.Valid(now):
@@ -60,7 +63,7 @@ func known(err error) error {
 	switch {
 	case errors.Is(err, refresher.ErrUnknown):
 		return fmt.Errorf("%w: %w", control.ErrUnknownToken, err)
-	case errors.Is(err, refresher.ErrNone):
+	case errors.Is(err, refresher.ErrNone), errors.Is(err, refresher.ErrStandby):
 		return fmt.Errorf("%w: %w", control.ErrNotReady, err)
 	}
 	return err

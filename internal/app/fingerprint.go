@@ -49,6 +49,14 @@ func (p *printer) secrets(m map[string]token.Secret) *printer {
 	return p
 }
 
+func (p *printer) strs(m map[string]string) *printer {
+	p.num(int64(len(m)))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		p.str(k, m[k])
+	}
+	return p
+}
+
 func (p *printer) num(values ...int64) *printer {
 	for _, v := range values {
 		binary.BigEndian.PutUint64(p.size[:], uint64(v))

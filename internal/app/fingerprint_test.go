@@ -45,7 +45,7 @@ func whole(t *testing.T, dir string) *config.Token {
 		Probe: &config.Probe{URL: "https://api.example/", Method: "GET", Headers: secrets("X-B", "b"), Every: time.Minute, Timeout: time.Second},
 		Sinks: []config.Sink{{Kind: "file", File: &config.FileSink{
 			Path: filepath.Join(dir, "out"), Mode: 0o600, DirMode: 0o700, Owner: strconv.Itoa(os.Getuid()), Group: strconv.Itoa(os.Getgid()),
-			Format: "token", Variable: "V", Machine: "m", Login: "l", OnRemove: "keep",
+			Format: "token", Variable: "V", Machine: "m", Login: "l", Registry: "r", Username: "u", User: "k", OnRemove: "keep",
 		}}},
 		OnUpdate: &config.OnUpdate{Command: []string{"true"}, Timeout: time.Second},
 	}
@@ -115,7 +115,11 @@ func effects(dir string) map[string]effect {
 		"Sinks.File.Variable":               {parts: sink},
 		"Sinks.File.Machine":                {parts: sink},
 		"Sinks.File.Login":                  {parts: sink},
+		"Sinks.File.Registry":               {parts: sink},
+		"Sinks.File.Username":               {parts: sink},
+		"Sinks.File.User":                   {parts: sink},
 		"Sinks.File.OnRemove":               {sink, "delete"},
+		"Sinks.Propagation":                 {parts: "schedule"},
 	}
 	for name, e := range requests {
 		all["Provider.Requests[]."+name], all["Provider.Requests[refresh_token]."+name] = e, e
@@ -132,7 +136,9 @@ func effects(dir string) map[string]effect {
 func visit(v reflect.Value, path string, f func(path string, field reflect.Value)) {
 	switch v.Kind() {
 	case reflect.Pointer:
-		visit(v.Elem(), path, f)
+		if !v.IsNil() {
+			visit(v.Elem(), path, f)
+		}
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[token.Secret]() {
 			f(path, v)
@@ -175,6 +181,9 @@ func alter(t *testing.T, v reflect.Value, to any) {
 	case map[string]token.Secret:
 		value["x"] = token.NewSecret("x")
 		return
+	case map[string]string:
+		v.Set(reflect.ValueOf(map[string]string{"x": "x"}))
+		return
 	case []string:
 		if to == nil {
 			to = append(slices.Clone(value), "x")
@@ -199,7 +208,7 @@ func alter(t *testing.T, v reflect.Value, to any) {
 // partsOf builds a token and returns its fingerprints.
 func partsOf(t *testing.T, tok *config.Token, salt string) map[string]string {
 	t.Helper()
-	specs, err := dryBuild(&config.Config{Providers: []*config.Provider{tok.Provider}, Tokens: []*config.Token{tok}}, []byte(salt))
+	specs, err := dryBuild(&config.Config{Providers: []*config.Provider{tok.Provider}, Tokens: []*config.Token{tok}}, []byte(salt), newClients(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,6 +260,35 @@ func TestEveryFieldChangesItsFingerprintAndNoOther(t *testing.T) {
 	}
 	for path := range want {
 		t.Errorf("%s is in the table and not in the configuration", path)
+	}
+}
+
+func TestEveryFieldOfASinkElsewhereChangesItsFingerprint(t *testing.T) {
+	t.Parallel()
+	pr := newPrinter([]byte("salt"))
+	for _, made := range []func() (sink any, print func() refresher.Fingerprint){
+		func() (any, func() refresher.Fingerprint) {
+			k := &config.KubernetesSink{Kubernetes: &config.Kubernetes{}}
+			return k, func() refresher.Fingerprint { return kubernetesPrint(k, pr) }
+		},
+		func() (any, func() refresher.Fingerprint) {
+			v := &config.VaultSink{Vault: &config.Vault{}}
+			return v, func() refresher.Fingerprint { return vaultPrint(v, pr) }
+		},
+	} {
+		blank, print := made()
+		before := print()
+		visit(reflect.ValueOf(blank), "", func(path string, _ reflect.Value) {
+			changed, print := made()
+			visit(reflect.ValueOf(changed), "", func(p string, field reflect.Value) {
+				if p == path {
+					alter(t, field, nil)
+				}
+			})
+			if print() == before {
+				t.Errorf("%T: %s changes no fingerprint", blank, path)
+			}
+		})
 	}
 }
 
@@ -325,7 +363,7 @@ func TestChangedBlockThatWaitsForARestartIsSaid(t *testing.T) {
 	t.Parallel()
 	full := func() *config.Config {
 		return &config.Config{
-			State: config.State{Dir: "/a", Key: token.NewSecret("k")}, HTTP: &config.HTTP{Address: "127.0.0.1:1"},
+			State: config.State{Dir: "/a", Key: token.NewSecret("k")}, HA: &config.HA{Name: "tokend"}, HTTP: &config.HTTP{Address: "127.0.0.1:1"},
 			Control: config.Control{Socket: "/s", Group: "g"}, Log: config.Log{Format: "json"},
 		}
 	}
@@ -361,7 +399,14 @@ func TestChangedBlockThatWaitsForARestartIsSaid(t *testing.T) {
 			t.Errorf("%s changed, and the warning is of %q", path, block)
 		}
 	}
-	if got, want := fmt.Sprint(paths), "[State.Dir State.Key HTTP.Address Control.Socket Control.Group Log.Level Log.Format]"; got != want {
-		t.Errorf("the fields are %s, not %s: is a new block taken up by reloads?", got, want)
+	var blocks []string
+	for _, path := range paths {
+		block, _, _ := strings.Cut(path, ".")
+		if !slices.Contains(blocks, block) {
+			blocks = append(blocks, block)
+		}
+	}
+	if got, want := fmt.Sprint(blocks), "[State HA HTTP Control Log]"; got != want {
+		t.Errorf("the blocks are %s, not %s: is a new one taken up by reloads?", got, want)
 	}
 }

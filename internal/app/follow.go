@@ -58,9 +58,11 @@ func (a *App) poll(ctx context.Context) error {
 }
 
 func (a *App) rewatch() {
-	select {
-	case a.reloaded <- struct{}{}:
-	default:
+	for _, watcher := range []chan struct{}{a.reloaded, a.reread} {
+		select {
+		case watcher <- struct{}{}:
+		default:
+		}
 	}
 }
 

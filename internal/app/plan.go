@@ -16,7 +16,6 @@ import (
 	"github.com/tokend-project/tokend/internal/config"
 	"github.com/tokend-project/tokend/internal/control"
 	"github.com/tokend-project/tokend/internal/refresher"
-	statefile "github.com/tokend-project/tokend/internal/state/file"
 	"github.com/tokend-project/tokend/internal/token"
 )
 
@@ -41,7 +40,9 @@ type PlanOptions struct {
 // daemon that runs, or, where none does, what a start would do. It changes
 // nothing. A configuration that cannot be used is a [*config.Error].
 func Plan(ctx context.Context, o PlanOptions) (*control.Plan, error) {
-	cfg, report := load(o.ConfigPaths)
+	from := newClients(slog.New(slog.DiscardHandler))
+	defer from.close()
+	cfg, report := load(ctx, o.ConfigPaths, from)
 	if err := report.Err(); err != nil {
 		return nil, err
 	}
@@ -53,12 +54,12 @@ func Plan(ctx context.Context, o PlanOptions) (*control.Plan, error) {
 	defer client.Close()
 	running, err := client.Fingerprints(ctx)
 	if unreachable, ok := errors.AsType[*control.UnreachableError](err); ok && unreachable != nil {
-		return planStart(ctx, cfg)
+		return planStart(ctx, cfg, from)
 	}
 	if err != nil {
 		return nil, err
 	}
-	specs, err := dryBuild(cfg, running.Salt)
+	specs, err := dryBuild(cfg, running.Salt, from)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +71,8 @@ func Plan(ctx context.Context, o PlanOptions) (*control.Plan, error) {
 }
 
 // dryBuild builds cfg without anything that runs.
-func dryBuild(cfg *config.Config, salt []byte) ([]*refresher.Spec, error) {
-	b := builder{printer: newPrinter(salt), places: &destinations{}, logger: slog.New(slog.DiscardHandler)}
+func dryBuild(cfg *config.Config, salt []byte, from *clients) ([]*refresher.Spec, error) {
+	b := builder{printer: newPrinter(salt), places: &destinations{clients: from}, logger: slog.New(slog.DiscardHandler)}
 	out, err := b.build(cfg)
 	out.discard(nil)
 	return out.specs, err
@@ -156,12 +157,12 @@ func consequence(part string, existed, troubled bool) string {
 }
 
 // planStart plans without a daemon, from the state it left.
-func planStart(ctx context.Context, cfg *config.Config) (*control.Plan, error) {
-	specs, err := dryBuild(cfg, make([]byte, 32))
+func planStart(ctx context.Context, cfg *config.Config, from *clients) (*control.Plan, error) {
+	specs, err := dryBuild(cfg, make([]byte, 32), from)
 	if err != nil {
 		return nil, err
 	}
-	load, done, err := stored(ctx, cfg)
+	load, done, err := stored(ctx, cfg, from)
 	if err != nil {
 		return nil, err
 	}
@@ -202,17 +203,19 @@ func situation(s *refresher.Spec, rec token.Record, now time.Time) string {
 }
 
 // stored opens the state that a daemon left, if there is one.
-func stored(ctx context.Context, cfg *config.Config) (load func(string) (token.Record, error), done func(), err error) {
+func stored(ctx context.Context, cfg *config.Config, from *clients) (load func(string) (token.Record, error), done func(), err error) {
 	none := func(string) (token.Record, error) { return token.Record{}, token.ErrNoRecord }
-	switch _, err := os.Stat(filepath.Join(cfg.State.Dir, "tokend.db")); {
-	case errors.Is(err, fs.ErrNotExist):
-		return none, func() {}, nil
-	case err != nil: // a state that may not be seen is no empty one
-		return nil, nil, fmt.Errorf("looking for the state: %w", err)
+	if cfg.State.Kind == "file" {
+		switch _, err := os.Stat(filepath.Join(cfg.State.Dir, "tokend.db")); {
+		case errors.Is(err, fs.ErrNotExist):
+			return none, func() {}, nil
+		case err != nil: // a state that may not be seen is no empty one
+			return nil, nil, fmt.Errorf("looking for the state: %w", err)
+		}
 	}
-	store, err := statefile.Open(ctx, statefile.Options{Dir: cfg.State.Dir, Key: cfg.State.Key, Logger: slog.New(slog.DiscardHandler)})
+	store, err := openState(ctx, &cfg.State, from, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the state: %w", err)
+		return nil, nil, err
 	}
 	return func(name string) (token.Record, error) { return store.Load(ctx, name) }, func() { _ = store.Close() }, nil
 }

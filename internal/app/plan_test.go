@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/sha256"
 	"errors"
+	"log/slog"
 	"maps"
 	"os"
 	"strings"
@@ -30,11 +31,12 @@ token "NAME" {
 // specs builds a configuration as a plan does.
 func (h *house) specs(t *testing.T, path string, salt []byte) map[string]*refresher.Spec {
 	t.Helper()
-	cfg, report := load([]string{path})
+	from := newClients(slog.New(slog.DiscardHandler))
+	cfg, report := load(t.Context(), []string{path}, from)
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
-	all, err := dryBuild(cfg, salt)
+	all, err := dryBuild(cfg, salt, from)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/config"
@@ -23,7 +24,7 @@ func (a *App) Reload(ctx context.Context) error {
 	a.mu.Lock()
 	a.before = before
 	a.mu.Unlock()
-	cfg, report := load(a.options.ConfigPaths)
+	cfg, report := load(ctx, a.options.ConfigPaths, a.clients)
 	err := report.Err()
 	if err == nil {
 		a.warn(report)
@@ -54,7 +55,7 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, report *config.Repo
 		return err
 	}
 	a.mu.Lock()
-	a.providers, a.watch, a.problem = out.providers, report.Watch, nil
+	a.providers, a.watch, a.remote, a.problem = out.providers, report.Watch, report.Remote, nil
 	a.loadedAt, a.warnings = time.Now(), report.Warnings()
 	a.mu.Unlock()
 	for name, p := range running {
@@ -63,9 +64,16 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, report *config.Repo
 		}
 	}
 	a.rewatch()
+	a.clients.retain(a.inUse(cfg))
 	// Reading a fleet's configuration takes a multiple of what is kept of it.
 	debug.FreeOSMemory()
 	return nil
+}
+
+// inUse lists the blocks that cfg, or what is taken at start alone, uses.
+func (a *App) inUse(cfg *config.Config) (clusters []*config.Kubernetes, vaults []*config.Vault) {
+	clusters = append(slices.Clone(cfg.Kubernetes), &a.fixed.state.Kubernetes, &a.fixed.ha.Kubernetes)
+	return clusters, append(slices.Clone(cfg.Vaults), &a.fixed.state.Vault)
 }
 
 // discard closes the clients that were built in vain.
@@ -82,6 +90,7 @@ func (a *App) refuse(err error, report *config.Report) {
 	a.mu.Lock()
 	a.problem = &token.Problem{At: time.Now(), Code: "config", Message: err.Error()}
 	a.watch = mergeSorted(a.watch, report.Watch)
+	a.remote = report.Remote
 	a.mu.Unlock()
 	a.rewatch()
 	a.logger.Error("configuration refused; the last good one runs on", "event", "reload_failed", "error", err)
@@ -95,6 +104,7 @@ func (a *App) refuse(err error, report *config.Report) {
 // fixed is what of a configuration is taken at start alone.
 type fixed struct {
 	state   config.State
+	ha      config.HA
 	control config.Control
 	log     config.Log
 	http    config.HTTP
@@ -102,6 +112,9 @@ type fixed struct {
 
 func fixedOf(cfg *config.Config) fixed {
 	f := fixed{state: cfg.State, control: cfg.Control, log: cfg.Log}
+	if cfg.HA != nil {
+		f.ha = *cfg.HA
+	}
 	if cfg.HTTP != nil {
 		f.http = *cfg.HTTP
 	}
@@ -115,7 +128,7 @@ func (a *App) warnFixed(cfg *config.Config) {
 		name    string
 		changed bool
 	}{
-		{"state", now.state != a.fixed.state}, {"control", now.control != a.fixed.control},
+		{"state", now.state != a.fixed.state}, {"ha", now.ha != a.fixed.ha}, {"control", now.control != a.fixed.control},
 		{"log", now.log != a.fixed.log}, {"http", now.http != a.fixed.http},
 	} {
 		if block.changed {

@@ -13,6 +13,7 @@ type Status struct {
 	StartedAt time.Time      `json:"started_at"`
 	Config    ConfigStatus   `json:"config"`
 	State     StateStatus    `json:"state"`
+	HA        *HAStatus      `json:"ha,omitempty"` // where several replicas share the tokens
 	Delivery  DeliveryStats  `json:"delivery"`
 	Tokens    []token.Status `json:"tokens"` // by name
 }
@@ -28,9 +29,20 @@ type ConfigStatus struct {
 
 // StateStatus tells where the state is kept.
 type StateStatus struct {
-	Kind     string `json:"kind"`     // "file"
+	Kind     string `json:"kind"`     // "file", "kubernetes_secret" or "vault_kv"
 	Location string `json:"location"` // in words: a directory, a Secret's name
 	Sealed   bool   `json:"sealed"`   // records are encrypted
+}
+
+// HAStatus tells how this replica stands among those that share the tokens.
+type HAStatus struct {
+	Identity string   `json:"identity"`
+	Name     string   `json:"name"`              // of the Leases
+	Shards   int      `json:"shards"`            // in all
+	Held     []int    `json:"held"`              // by this replica
+	Members  []string `json:"members"`           // the replicas that are alive, this one included
+	Standby  bool     `json:"standby"`           // nothing is held
+	Problem  string   `json:"problem,omitempty"` // why Leases cannot be renewed
 }
 
 // DeliveryStats sums up the times from a server's answer to a sink that holds it,

@@ -21,7 +21,8 @@ type Source interface {
 
 // Handler serves /healthz, which answers whether the scheduler is alive, and
 // /readyz, which answers whether every token is valid and held by its sinks.
-// Both answer 200 or 503; /readyz says in JSON which tokens are not ready.
+// Both answer 200 or 503; /readyz says in JSON which tokens are not ready, and how
+// many another replica keeps: a standby is ready.
 func Handler(s Source) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { health(w, r, s) })
@@ -42,7 +43,11 @@ func health(w http.ResponseWriter, r *http.Request, s Source) {
 func ready(w http.ResponseWriter, s Source) {
 	now := time.Now()
 	waiting := map[string]string{}
+	standby := 0
 	for _, t := range s.Status() {
+		if t.State == token.StateStandby {
+			standby++
+		}
 		if why := unready(t, now); why != "" {
 			waiting[t.Name] = why
 		}
@@ -51,12 +56,19 @@ func ready(w http.ResponseWriter, s Source) {
 	if len(waiting) > 0 {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"ready": len(waiting) == 0, "waiting": waiting})
+	answer := map[string]any{"ready": len(waiting) == 0, "waiting": waiting}
+	if standby > 0 {
+		answer["standby"] = standby
+	}
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 // unready says in words why a token cannot be used by its consumers; it returns
 // the empty string for one that can.
 func unready(t token.Status, now time.Time) string {
+	if t.State == token.StateStandby { // its consumers are served by another replica
+		return ""
+	}
 	if !now.Before(t.ExpiresAt) {
 		return string(t.State)
 	}

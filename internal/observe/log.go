@@ -60,6 +60,8 @@ func words() map[refresher.Kind]line {
 		refresher.Throttled:     {slog.LevelWarn, "the provider asks for fewer requests"},
 		refresher.ClockStepped:  {slog.LevelWarn, "the clock was stepped, or the machine slept"},
 		refresher.Retired:       {slog.LevelInfo, "token retired"},
+		refresher.Released:      {slog.LevelInfo, "another replica keeps the token from now on"},
+		refresher.Fenced:        {slog.LevelWarn, "another owner has written the token's record; what was obtained here is dropped"},
 		refresher.Panicked:      {slog.LevelError, "a defect in tokend was caught"},
 	}
 }

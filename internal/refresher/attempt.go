@@ -161,7 +161,6 @@ func (r *Refresher) finish(e *entry, t *try) {
 	}
 	err := t.err
 	switch {
-	case errors.Is(err, token.ErrFenced): // by the intent
 	case !t.answer.RefreshToken.IsEmpty():
 		err = r.salvage(e, t)
 	case t.kind == refresh && definite(t.err):

@@ -1,0 +1,194 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/tokend-project/tokend/internal/config"
+	"github.com/tokend-project/tokend/internal/kube"
+	vaultsink "github.com/tokend-project/tokend/internal/sinks/vault"
+	"github.com/tokend-project/tokend/internal/vault"
+)
+
+// clients are those of Kubernetes and Vault, one for each block however many
+// sinks, secrets and states use it. They outlive reloads as long as their block
+// and the files that it names stay as they are. Safe for concurrent use.
+type clients struct {
+	logger *slog.Logger
+
+	mu       sync.Mutex
+	clusters map[cluster]*kube.Client
+	vaults   map[vaultServer]*vaultClient
+	running  context.Context // nil before run: what a client does in the background
+	parts    sync.WaitGroup
+}
+
+// cluster and vaultServer are a block with the digest of the file that is read
+// once, when its client is made.
+type cluster struct {
+	config.Kubernetes
+	file [sha256.Size]byte
+}
+
+type vaultServer struct {
+	config.Vault
+	file [sha256.Size]byte
+}
+
+// vaultClient is a client with what its sinks share.
+type vaultClient struct {
+	*vault.Client
+	monitor *vaultsink.Monitor
+	mounts  map[mount]*vault.KV // guarded by clients.mu
+	stop    context.CancelFunc  // nil before run
+}
+
+type mount struct {
+	path    string
+	version int
+}
+
+func newClients(logger *slog.Logger) *clients {
+	return &clients{logger: logger, clusters: map[cluster]*kube.Client{}, vaults: map[vaultServer]*vaultClient{}}
+}
+
+func clusterOf(k *config.Kubernetes) cluster   { return cluster{*k, fileDigest(k.Kubeconfig)} }
+func serverOf(v *config.Vault) vaultServer     { return vaultServer{*v, fileDigest(v.TLS.CAFile)} }
+func fileDigest(path string) [sha256.Size]byte { return sha256.Sum256(content(path)) }
+
+// content is nil for no file, and for one that cannot be read: whoever reads it
+// next says so.
+func content(path string) []byte {
+	if path == "" {
+		return nil
+	}
+	data, _ := os.ReadFile(path)
+	return data
+}
+
+// kubernetes returns the client of a block. It makes no request.
+func (c *clients) kubernetes(k *config.Kubernetes) (*kube.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := clusterOf(k)
+	if known := c.clusters[key]; known != nil {
+		return known, nil
+	}
+	made, err := kube.New(kube.Options{Name: k.Name, Kubeconfig: k.Kubeconfig, Context: k.Context, QPS: k.QPS, Burst: k.Burst, Logger: c.logger})
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes %q: %w", k.Name, err)
+	}
+	c.clusters[key] = made
+	return made, nil
+}
+
+// vault returns the client of a block. It makes no request.
+func (c *clients) vault(v *config.Vault) (*vaultClient, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := serverOf(v)
+	if known := c.vaults[key]; known != nil {
+		return known, nil
+	}
+	made, err := vault.New(vaultOptions(v, c.logger))
+	if err != nil {
+		return nil, fmt.Errorf("vault %q: %w", v.Name, err)
+	}
+	client := &vaultClient{Client: made, monitor: vaultsink.NewMonitor(0), mounts: map[mount]*vault.KV{}}
+	c.vaults[key] = client
+	if c.running != nil {
+		c.start(client)
+	}
+	return client, nil
+}
+
+func vaultOptions(v *config.Vault, logger *slog.Logger) vault.Options {
+	a := v.Auth
+	return vault.Options{
+		Name: v.Name, Address: v.Address, Standbys: strings.Fields(v.Standbys), AllowInsecureHTTP: v.AllowInsecureHTTP,
+		Namespace: v.Namespace, Timeout: v.Timeout, Logger: logger, TLS: vault.TLS(v.TLS),
+		Auth: vault.Auth{Method: a.Method, Mount: a.Mount, Token: a.Token, TokenFile: a.TokenFile, RoleID: a.RoleID, SecretID: a.SecretID,
+			SecretIDFile: a.SecretIDFile, SecretIDWrapped: a.SecretIDWrapped, Role: a.Role, JWTFile: a.JWTFile},
+	}
+}
+
+// kv returns a mount, which all that use it share.
+func (c *clients) kv(v *config.Vault, path string, version int) (*vaultClient, *vault.KV, error) {
+	client, err := c.vault(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := mount{path, version}
+	if client.mounts[at] == nil {
+		client.mounts[at] = client.KV(path, version)
+	}
+	return client, client.mounts[at], nil
+}
+
+// run keeps the clients alive until ctx ends.
+func (c *clients) run(ctx context.Context) {
+	c.mu.Lock()
+	c.running = ctx
+	for _, client := range c.vaults {
+		c.start(client)
+	}
+	c.mu.Unlock()
+	<-ctx.Done()
+	c.parts.Wait()
+}
+
+func (c *clients) start(client *vaultClient) {
+	ctx, cancel := context.WithCancel(c.running)
+	client.stop = cancel
+	c.parts.Go(func() { client.Run(ctx) })
+	c.parts.Go(func() { client.monitor.Run(ctx) })
+}
+
+func (v *vaultClient) shut() {
+	if v.stop != nil {
+		v.stop()
+	}
+	v.Close()
+}
+
+// retain closes the clients of blocks that are in use no more.
+func (c *clients) retain(clusters []*config.Kubernetes, vaults []*config.Vault) {
+	usedClusters, usedVaults := map[cluster]bool{}, map[vaultServer]bool{}
+	for _, k := range clusters {
+		usedClusters[clusterOf(k)] = true
+	}
+	for _, v := range vaults {
+		usedVaults[serverOf(v)] = true
+	}
+	var closing []func()
+	c.mu.Lock()
+	for key, client := range c.clusters {
+		if !usedClusters[key] {
+			delete(c.clusters, key)
+			closing = append(closing, client.Close)
+		}
+	}
+	for key, client := range c.vaults {
+		if !usedVaults[key] {
+			delete(c.vaults, key)
+			closing = append(closing, client.shut)
+		}
+	}
+	c.mu.Unlock()
+	for _, shut := range closing { // which may take seconds, to revoke a token
+		c.parts.Go(shut)
+	}
+}
+
+// close ends all of them.
+func (c *clients) close() {
+	c.retain(nil, nil)
+	c.parts.Wait()
+}
