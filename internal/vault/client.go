@@ -30,6 +30,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	closed  bool
+	mounts  map[place]*KV
 	current *session
 	flight  *flight
 	logins  pause // after logins that failed
@@ -60,7 +61,7 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		name: o.Name, timeout: o.Timeout, log: o.Logger, road: r, lib: lib, method: m,
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), mounts: map[place]*KV{},
 	}, nil
 }
 
@@ -84,6 +85,15 @@ func (c *Client) Close() {
 		c.revoke(context.Background(), last)
 	}
 	c.road.transport.CloseIdleConnections()
+}
+
+// begin runs f in a goroutine that Close waits for. It reports false after Close.
+// The lock is held.
+func (c *Client) begin(f func()) bool {
+	if !c.closed {
+		c.wg.Go(f)
+	}
+	return !c.closed
 }
 
 // do sends a request with the current token. A 403 has the token replaced, where

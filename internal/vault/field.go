@@ -28,7 +28,7 @@ func (c *Client) Field(ctx context.Context, path, field string) (token.Secret, e
 	if rest == "" {
 		return token.Secret{}, &Error{Op: op, says: "this is the path of a mount, and not of a secret in it", kinds: []error{ErrInvalid}}
 	}
-	k := c.KV(m.path, m.version)
+	k := c.KV(m.path, 0)
 	k.version.Store(int32(m.version))
 	e, err := k.Read(ctx, rest)
 	switch {

@@ -19,6 +19,8 @@ type KV struct {
 	fault   error        // of the mount's path
 	given   int          // the version that the configuration says; 0: none
 	version atomic.Int32 // as detected, or given where the server won't say; 0: not yet
+
+	detection *detection // under way; the client's lock guards it
 }
 
 // Entry is what is stored at a path.
@@ -70,7 +72,23 @@ func (c *Client) KV(mount string, version int) *KV {
 	if err == nil && (version < 0 || version > 2) {
 		err = errors.New("the version is 1, 2, or 0 for the one that the server says")
 	}
-	return &KV{client: c, mount: clean, fault: err, given: version}
+	if err != nil {
+		return &KV{client: c, fault: err}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := place{clean, version}
+	if c.mounts[at] == nil {
+		c.mounts[at] = &KV{client: c, mount: clean, given: version}
+	}
+	return c.mounts[at]
+}
+
+// place is a mount as the configuration names it. All who name the same share what
+// is known of it.
+type place struct {
+	mount   string
+	version int
 }
 
 // Version is the mount's version, 1 or 2. It makes a request when it is not known yet.
@@ -116,10 +134,13 @@ func (k *KV) Read(ctx context.Context, path string) (Entry, error) {
 		return Entry{}, err
 	}
 	doc, err := k.do(ctx, r)
-	if version == 1 {
-		return Entry{Data: doc.Data}, err
+	if version == 2 {
+		return entry(r, doc, err)
 	}
-	return entry(r, doc, err)
+	if err != nil {
+		return Entry{}, err
+	}
+	return Entry{Data: doc.Data}, nil
 }
 
 // entry reads the answer of version 2. A deleted version is a 404 with metadata.

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -49,15 +50,53 @@ func explainDetect(err error) error {
 	return &named
 }
 
-// resolve returns the mount's version, which it detects once.
+// detection is one question for a mount that any number of requests wait for.
+type detection struct {
+	done  chan struct{}
+	mount mounted // valid once done is closed, as is err
+	err   error
+}
+
+// ask asks for the mount, or waits for the answer that another request asked for.
+func (k *KV) ask(ctx context.Context) (mounted, error) {
+	c := k.client
+	c.mu.Lock()
+	d := k.detection
+	if d == nil {
+		d = &detection{done: make(chan struct{})}
+		detached := context.WithoutCancel(ctx)
+		if !c.begin(func() { k.answer(detached, d) }) {
+			c.mu.Unlock()
+			return mounted{}, &Error{Op: "use mount " + k.mount, says: "the client of this server is closed", kinds: []error{ErrClosed}}
+		}
+		k.detection = d
+	}
+	c.mu.Unlock()
+	select {
+	case <-d.done:
+		return d.mount, d.err
+	case <-ctx.Done():
+		return mounted{}, context.Cause(ctx)
+	}
+}
+
+func (k *KV) answer(ctx context.Context, d *detection) {
+	d.mount, d.err = k.client.detect(ctx, k.mount)
+	k.client.mu.Lock()
+	k.detection = nil
+	k.client.mu.Unlock()
+	close(d.done)
+}
+
+// resolve returns the mount's version, which it asks for once.
 func (k *KV) resolve(ctx context.Context, r *request) (int, error) {
 	if k.fault != nil {
-		return 0, &Error{Op: r.op, says: "the mount's path is not valid", kinds: []error{ErrInvalid}, err: k.fault}
+		return 0, &Error{Op: r.op, says: "the mount's path or version is not valid", kinds: []error{ErrInvalid}, err: k.fault}
 	}
 	if v := k.version.Load(); v != 0 {
 		return int(v), nil
 	}
-	m, err := k.client.detect(ctx, k.mount)
+	m, err := k.ask(ctx)
 	switch {
 	case err == nil && m.path != k.mount:
 		return 0, &Error{Op: r.op, says: "nothing is mounted at " + k.mount + "; it lies in the mount " + m.path, kinds: []error{ErrNoMount}}
@@ -76,7 +115,7 @@ func (k *KV) resolve(ctx context.Context, r *request) (int, error) {
 func (k *KV) undetected(r request, err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
-		return err
+		return fmt.Errorf("%s: %w", r.op, err)
 	}
 	if errors.Is(err, ErrLogin) || errors.Is(err, ErrClosed) {
 		short := *e

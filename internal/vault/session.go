@@ -60,10 +60,6 @@ func (c *Client) replace(ctx context.Context, s *session) (*session, error) {
 // credential that can be used once must not be spent for nothing.
 func (c *Client) fresh(ctx context.Context, old *session, denied bool) (*session, error) {
 	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		return nil, ErrClosed
-	}
 	if c.current != nil && c.current != old {
 		defer c.mu.Unlock()
 		return c.current, nil
@@ -71,9 +67,12 @@ func (c *Client) fresh(ctx context.Context, old *session, denied bool) (*session
 	f := c.flight
 	if f == nil {
 		f = &flight{done: make(chan struct{})}
-		c.flight = f
 		detached := context.WithoutCancel(ctx)
-		c.wg.Go(func() { c.fly(detached, f, old, denied) })
+		if !c.begin(func() { c.fly(detached, f, old, denied) }) {
+			c.mu.Unlock()
+			return nil, ErrClosed
+		}
+		c.flight = f
 	}
 	c.mu.Unlock()
 	select {
@@ -89,7 +88,7 @@ func (c *Client) fly(ctx context.Context, f *flight, old *session, denied bool) 
 	if f.err = c.mayLogin(ctx, old, denied); f.err == nil {
 		f.session, f.err = c.method.session(ctx, c)
 	}
-	retired := c.land(f, old, time.Now())
+	retired := c.land(f, old, time.Now(), c.method.stamp())
 	close(f.done)
 	if f.err != nil {
 		return
@@ -101,7 +100,7 @@ func (c *Client) fly(ctx context.Context, f *flight, old *session, denied bool) 
 }
 
 // land publishes a flight's outcome and returns the session that it replaces.
-func (c *Client) land(f *flight, old *session, now time.Time) (retired *session) {
+func (c *Client) land(f *flight, old *session, now time.Time, file stamp) (retired *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flight = nil
@@ -115,10 +114,10 @@ func (c *Client) land(f *flight, old *session, now time.Time) (retired *session)
 			c.current = nil
 		}
 		c.logins.reset()
-		c.logins.extend(now, f.err, firstPause, c.method.stamp())
+		c.logins.extend(now, f.err, firstPause, file)
 	case errors.Is(f.err, errDenial), errors.As(f.err, &paused):
 	default:
-		c.logins.extend(now, f.err, c.method.pause(f.err, c.logins.tries), c.method.stamp())
+		c.logins.extend(now, f.err, c.method.pause(f.err, c.logins.tries), file)
 	}
 	return retired
 }
@@ -126,9 +125,9 @@ func (c *Client) land(f *flight, old *session, now time.Time) (retired *session)
 // mayLogin says no while a pause lasts, and when old was denied though it lives and
 // the last new token didn't help either.
 func (c *Client) mayLogin(ctx context.Context, old *session, denied bool) error {
+	now, file := time.Now(), c.method.stamp()
 	c.mu.Lock()
-	now := time.Now()
-	pausing := c.logins.left(now, c.method.stamp())
+	pausing := c.logins.left(now, file)
 	gated := c.regrets.left(now, stamp{}) != nil
 	hopeless := denied && gated && old.regretted
 	c.mu.Unlock()
