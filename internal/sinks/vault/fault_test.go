@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokend-project/tokend/internal/sinks/sinktest"
 	sink "github.com/tokend-project/tokend/internal/sinks/vault"
+	"github.com/tokend-project/tokend/internal/token"
 	"github.com/tokend-project/tokend/internal/vault"
 	testbed "github.com/tokend-project/tokend/test/testbed/vault"
 )
@@ -130,6 +131,32 @@ func TestAKilledAndASealedServer(t *testing.T) {
 	must(t, own.Unseal(t.Context()))
 	converges(t, a, 3)
 	two.holds(t, 3)
+}
+
+func TestAServerThatHangsCostsOneTimeoutAndNoSecondWrite(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, testbed.Own(t, testbed.Options{}), 2)
+	impatient, err := vault.New(vault.Options{
+		Address: p.server.Address, TLS: vault.TLS{CAFile: p.server.CAFile}, Timeout: 500 * time.Millisecond,
+		Auth: vault.Auth{Method: "token", Token: token.NewSecret(p.token)},
+	})
+	must(t, err)
+	t.Cleanup(impatient.Close)
+	s := p.sink(t, sink.Options{KV: impatient.KV(p.mount, 2)})
+	write(t, s, young(1), true)
+	before := p.requests(t, http.MethodGet)
+	release := p.server.HoldAnswers(t, "PUT /v1/"+p.mount, 1)
+	if err := failure(t, s, 2); !errors.Is(err, vault.ErrAmbiguous) {
+		t.Errorf("Write: %v, want ErrAmbiguous", err)
+	}
+	if n := p.requests(t, http.MethodGet) - before; n != 0 {
+		t.Errorf("%d looks at a server that hangs", n)
+	}
+	release()
+	write(t, s, young(2), true)
+	if got := p.about(t)["current_version"]; got != float64(2) {
+		t.Errorf("2 generations made %v versions", got)
+	}
 }
 
 func TestAnEntryThatIsTooLargeIsRefusedInPlainWords(t *testing.T) {

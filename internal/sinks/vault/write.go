@@ -97,7 +97,12 @@ func (s *Sink) send(ctx context.Context, want content, version int) error {
 
 // find looks for a write whose answer got lost. Where it isn't there, the next
 // Write tries again: it may still be under way, and then its version shows.
+// Nor is it looked for now where no answer came in time: the look would wait as
+// long, and hold up the sinks behind this one.
 func (s *Sink) find(ctx context.Context, want content, lost error) (changed bool, err error) {
+	if errors.Is(lost, context.DeadlineExceeded) {
+		return false, lost
+	}
 	same, err := s.look(ctx, want)
 	if err != nil || !same {
 		return false, lost
