@@ -85,10 +85,11 @@ func (c *Client) fresh(ctx context.Context, old *session, denied bool) (*session
 
 // fly decides whether to log in, does it, and publishes the outcome.
 func (c *Client) fly(ctx context.Context, f *flight, old *session, denied bool) {
+	file := c.method.stamp() // before it is read: a change after that is one more reason to try
 	if f.err = c.mayLogin(ctx, old, denied); f.err == nil {
 		f.session, f.err = c.method.session(ctx, c)
 	}
-	retired := c.land(f, old, time.Now(), c.method.stamp())
+	retired := c.land(f, old, time.Now(), file)
 	close(f.done)
 	if f.err != nil {
 		return
