@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -160,4 +161,35 @@ func TestTimeThatPassedInASuspendedMachineCounts(t *testing.T) {
 	if got := elapsed(now, now.Round(0).Add(time.Hour)); got != time.Hour {
 		t.Errorf("an hour by the wall clock took %v", got)
 	}
+}
+
+// TestHoldEndsWithoutAnybodyNoticing: whatever a process does first when it wakes,
+// it does not hold what it held when it was stopped. Nothing runs here but the
+// clock.
+func TestHoldEndsWithoutAnybodyNoticing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &Group{o: Options{Shards: 1, LeaseDuration: lease}, holds: []*hold{{renewed: time.Now()}}}
+		for _, c := range []struct {
+			after time.Duration
+			want  bool
+		}{{0, true}, {lease*4/5 - 1, true}, {1, false}, {time.Hour, false}} {
+			time.Sleep(c.after)
+			if g.Holds(0) != c.want || g.Owns("x") != c.want || g.MayAct("x") != c.want || (g.Status().Held != nil) != c.want {
+				t.Errorf("after another %v: Holds %t, Owns %t, MayAct %t, Status %v", c.after, g.Holds(0), g.Owns("x"), g.MayAct("x"), g.Status().Held)
+			}
+		}
+		g.holds[0].renewed = time.Now()
+		g.holds[0].going = true
+		if !g.Holds(0) || !g.MayAct("x") || g.Owns("x") {
+			t.Error("a shard that drains is not held, or still owned")
+		}
+		g.holds[0].gone = true
+		if g.Holds(0) || g.MayAct("x") {
+			t.Error("a shard is held that is being freed")
+		}
+		if g.Holds(-1) || g.Holds(1) {
+			t.Error("a shard is held that does not exist")
+		}
+	})
 }

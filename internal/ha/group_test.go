@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -48,8 +49,11 @@ type replica struct {
 	name    string
 	cut     atomic.Bool
 	changes atomic.Int64
+	freed   atomic.Int64
 	requests
-	stop func() // as at SIGTERM; waits
+
+	freedWhileHeld atomic.Int64
+	stop           func() // as at SIGTERM; waits
 }
 
 // requests counts what a replica asks of the API server.
@@ -86,10 +90,33 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	t.r.count[kind]++
 	t.r.counting.Unlock()
+	t.r.watchFrees(r)
 	if t.r.cut.Load() {
 		return nil, errCut
 	}
 	return t.next.RoundTrip(r)
+}
+
+// watchFrees looks whether a Lease is freed that its holder still believes in: when
+// the request has arrived, and long before its answer has, another may hold it.
+func (r *replica) watchFrees(req *http.Request) {
+	if req.Method != http.MethodPut {
+		return
+	}
+	for shard := range r.o.Shards {
+		if path.Base(req.URL.Path) != r.shardName(shard) {
+			continue
+		}
+		r.mu.RLock()
+		freeing := r.holds[shard] != nil && r.holds[shard].drained
+		r.mu.RUnlock()
+		if freeing {
+			r.freed.Add(1)
+		}
+		if freeing && r.Holds(shard) {
+			r.freedWhileHeld.Add(1)
+		}
+	}
 }
 
 // fleet is the replicas of one group.
@@ -179,7 +206,13 @@ func (f *fleet) startWith(t *testing.T, name string, config *rest.Config, shards
 		}
 	})
 	r.stop = func() { cancel(); all.Wait() }
-	t.Cleanup(func() { r.stop(); client.Close() })
+	t.Cleanup(func() {
+		r.stop()
+		client.Close()
+		if n := r.freedWhileHeld.Load(); n > 0 {
+			t.Errorf("%s freed %d Leases while it believed to hold them", name, n)
+		}
+	})
 	f.mu.Lock()
 	f.replicas = append(f.replicas, r)
 	f.mu.Unlock()
@@ -296,6 +329,9 @@ func TestStandbyTakesOverAtOnceFromOneThatLeaves(t *testing.T) {
 	left := f.leases(t)
 	if len(left) != 1 || holderOf(left["tokend"]) != "" {
 		t.Errorf("what the last one left: %v", left)
+	}
+	if a.freed.Load() != 1 || b.freed.Load() != 1 {
+		t.Errorf("they freed %d and %d Leases", a.freed.Load(), b.freed.Load())
 	}
 	if b.Status().Held != nil || b.Holds(0) {
 		t.Error("it still holds a shard")
