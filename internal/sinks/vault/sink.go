@@ -127,7 +127,9 @@ func (s *Sink) take(ctx context.Context) error {
 
 func (s *Sink) giveBack() { s.turn <- struct{}{} }
 
-// Write implements [sinks.Sink].
+// Write implements [sinks.Sink]. Where the data could be written and the custom
+// metadata or max_versions could not, the error says so, and the data stays. An
+// error that wraps [token.ErrFenced] says that Owns denied the write.
 func (s *Sink) Write(ctx context.Context, t token.Token) (changed bool, err error) {
 	if err := s.take(ctx); err != nil {
 		return false, s.fail("write", err)
