@@ -43,11 +43,19 @@ vet:
 	go -C test/bench vet ./...
 
 .PHONY: test
-test: test-unit test-faults fuzz-short test-bench test-e2e ## everything: unit tests with -race, a short fuzz, end-to-end tests
+test: test-unit test-faults fuzz-short test-bench test-servers test-e2e ## everything: unit tests with -race, a short fuzz, tests against real servers
+
+# Packages whose tests start a kube-apiserver with its etcd, or a server around
+# Vault's core; both are built on first use, which takes some minutes.
+SERVERS := /(test/(testbed|places|replicas|manifests|image|prometheus)|internal/(kube|ha|vault|sinks/kubernetes|sinks/vault|state/kubernetes|state/vault))(/|$$)
 
 .PHONY: test-unit
 test-unit: need-cc ## unit tests, with the race detector
-	go test -race $$(go list ./... | grep -vE '/test/(e2e|faults)$$')
+	go test -race $$(go list ./... | grep -vE '/test/(e2e|faults)$$|$(SERVERS)')
+
+.PHONY: test-servers
+test-servers: need-cc ## Kubernetes, Vault and replicas, against real servers, with the race detector
+	go test -race -count=1 -timeout=30m -p 2 $$(go list ./... | grep -E '$(SERVERS)')
 
 .PHONY: test-faults
 test-faults: need-cc ## what the daemon does about faults of the world, with the race detector

@@ -24,8 +24,9 @@ type clients struct {
 	mu       sync.Mutex
 	clusters map[cluster]*kube.Client
 	vaults   map[vaultServer]*vaultClient
-	running  context.Context // nil before run: what a client does in the background
-	parts    sync.WaitGroup
+	// background runs f until stop, or until run ends; nil before run.
+	background func(f func(context.Context)) (stop context.CancelFunc)
+	parts      sync.WaitGroup
 }
 
 // cluster and vaultServer are a block with the digest of the file that is read
@@ -101,8 +102,8 @@ func (c *clients) vault(v *config.Vault) (*vaultClient, error) {
 	}
 	client := &vaultClient{Client: made, monitor: vaultsink.NewMonitor(0), mounts: map[mount]*vault.KV{}}
 	c.vaults[key] = client
-	if c.running != nil {
-		c.start(client)
+	if c.background != nil {
+		client.stop = c.background(client.run)
 	}
 	return client, nil
 }
@@ -135,20 +136,25 @@ func (c *clients) kv(v *config.Vault, path string, version int) (*vaultClient, *
 // run keeps the clients alive until ctx ends.
 func (c *clients) run(ctx context.Context) {
 	c.mu.Lock()
-	c.running = ctx
+	c.background = func(f func(context.Context)) context.CancelFunc {
+		ctx, cancel := context.WithCancel(ctx)
+		c.parts.Go(func() { f(ctx) })
+		return cancel
+	}
 	for _, client := range c.vaults {
-		c.start(client)
+		client.stop = c.background(client.run)
 	}
 	c.mu.Unlock()
 	<-ctx.Done()
 	c.parts.Wait()
 }
 
-func (c *clients) start(client *vaultClient) {
-	ctx, cancel := context.WithCancel(c.running)
-	client.stop = cancel
-	c.parts.Go(func() { client.Run(ctx) })
-	c.parts.Go(func() { client.monitor.Run(ctx) })
+// run keeps the client's own token alive and looks for drift, until ctx ends.
+func (v *vaultClient) run(ctx context.Context) {
+	var monitor sync.WaitGroup
+	monitor.Go(func() { v.monitor.Run(ctx) })
+	v.Run(ctx)
+	monitor.Wait()
 }
 
 func (v *vaultClient) shut() {
