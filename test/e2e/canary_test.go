@@ -210,27 +210,27 @@ func TestNoSecretIsInLogsStatusErrorsOrHooksWhateverTheServerAnswers(t *testing.
 	t.Parallel()
 	c := startCanaries(t)
 	d := newDaemon(t, c.config())
-	d.run(t)
+	d.Run(t)
 	var seen bytes.Buffer
 	look := func(args ...string) {
-		out, err := d.command(t, args...)
+		out, err := d.Command(t, args...)
 		fmt.Fprintf(&seen, "%s\n%v\n", out, err)
 	}
 	for name := range c.names() {
-		d.until(t, time.Minute, name, "has met the leak twice", func(token.Status) bool { return c.requests(name) >= 3 })
+		d.Until(t, time.Minute, name, "has met the leak twice", func(token.Status) bool { return c.requests(name) >= 3 })
 		look("status", name)
 	}
 	look("status", "--output", "json")
 	look("refresh", "form.html", "query.description")
-	look("plan", "--config", d.config())
-	d.stop(t)
-	hooks, err := os.ReadFile(d.dir + "/hooks")
+	look("plan", "--config", d.Config())
+	d.Stop(t)
+	hooks, err := os.ReadFile(d.Dir + "/hooks")
 	if err != nil || !bytes.Contains(hooks, []byte("TOKEND_GENERATION")) {
 		t.Errorf("the hooks did not run: %v", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for where, text := range map[string][]byte{"the log": d.log.bytes(), "a command's output": seen.Bytes(), "a hook": hooks} {
+	for where, text := range map[string][]byte{"the log": d.Log.Bytes(), "a command's output": seen.Bytes(), "a hook": hooks} {
 		for _, secret := range c.secrets {
 			for _, shape := range shapes(secret) {
 				if at := bytes.Index(text, []byte(shape)); at >= 0 {
@@ -239,7 +239,7 @@ func TestNoSecretIsInLogsStatusErrorsOrHooksWhateverTheServerAnswers(t *testing.
 			}
 		}
 	}
-	t.Logf("%d secrets in %d bytes of log, %d of output and %d of hooks", len(c.secrets), len(d.log.bytes()), seen.Len(), len(hooks))
+	t.Logf("%d secrets in %d bytes of log, %d of output and %d of hooks", len(c.secrets), len(d.Log.Bytes()), seen.Len(), len(hooks))
 }
 
 func (c *canaries) requests(user string) int {

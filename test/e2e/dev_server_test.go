@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tokend-project/tokend/internal/devserver"
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // devAPIs is the built-in server of `tokend dev`, with outages that hit the
@@ -98,21 +99,21 @@ func (a *devAPIs) setOutage(f func(http.ResponseWriter, *http.Request)) {
 }
 
 // daemon is one that runs what `tokend dev` runs, but with a debug log.
-func (a *devAPIs) daemon(t *testing.T) *daemon {
+func (a *devAPIs) daemon(t *testing.T) *tokend.Daemon {
 	t.Helper()
 	d := placeDaemon(t)
-	d.socket = filepath.Join(d.dir, "control.sock")
-	d.configure(t, strings.Replace(a.Config(a.base, d.dir), `level  = "info"`, `level  = "debug"`, 1))
+	d.Socket = filepath.Join(d.Dir, "control.sock")
+	d.Configure(t, strings.Replace(a.Config(a.base, d.Dir), `level  = "info"`, `level  = "debug"`, 1))
 	return d
 }
 
 // judges watches all tokens of the daemon.
-func (a *devAPIs) judges(t *testing.T, d *daemon, title string) map[string]*judge {
+func (a *devAPIs) judges(t *testing.T, d *tokend.Daemon, title string) map[string]*judge {
 	t.Helper()
 	all := map[string]*judge{}
 	for name, j := range devTokens() {
 		j.base = a.base
-		all[name] = watch(t, title+", "+name, filepath.Join(d.dir, j.file), j, tenth)
+		all[name] = watch(t, title+", "+name, filepath.Join(d.Dir, j.file), j, tenth)
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tokend-project/tokend/internal/devserver"
 	"github.com/tokend-project/tokend/internal/token"
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // rotates names the tokens whose server kills the previous access token when it
@@ -16,7 +17,7 @@ func rotates(name string) bool {
 	return name == "musement-user" || name == "rator-customer" || name == "rator-operator"
 }
 
-func verdicts(t *testing.T, d *daemon, judges map[string]*judge) {
+func verdicts(t *testing.T, d *tokend.Daemon, judges map[string]*judge) {
 	t.Helper()
 	for name, j := range judges {
 		v := j.rest(t)
@@ -29,17 +30,17 @@ func verdicts(t *testing.T, d *daemon, judges map[string]*judge) {
 			v.neverDead(t)
 		}
 		for content := range v.tokens {
-			d.keepsSecrets(t, verdict{}, tokenIn.FindStringSubmatch(content)[1])
+			keepsSecrets(t, d, verdict{}, tokenIn.FindStringSubmatch(content)[1])
 		}
 	}
 }
 
 // untilAll waits until every token has gone through some generations.
-func (d *daemon) untilAll(t *testing.T, within time.Duration, generation uint64) {
+func untilAll(t *testing.T, d *tokend.Daemon, within time.Duration, generation uint64) {
 	t.Helper()
 	deadline := time.Now().Add(within)
 	for name := range devTokens() {
-		d.untilGeneration(t, time.Until(deadline), name, generation)
+		d.UntilGeneration(t, time.Until(deadline), name, generation)
 	}
 }
 
@@ -47,9 +48,9 @@ func TestThreeAPIsStayFresh(t *testing.T) {
 	t.Parallel()
 	a := startDev(t, 6*time.Second)
 	d := a.daemon(t)
-	d.run(t)
+	d.Run(t)
 	judges := a.judges(t, d, "dev")
-	d.untilAll(t, 40*time.Second, 4)
+	untilAll(t, d, 40*time.Second, 4)
 	verdicts(t, d, judges)
 	for _, api := range devserver.APIs() {
 		c := a.Stats().Of(api)
@@ -62,11 +63,11 @@ func TestThreeAPIsStayFresh(t *testing.T) {
 		t.Errorf("greymatter: %d refreshes, %d logins", c.Refreshes, c.Logins)
 	}
 	for _, name := range []string{"musement-user", "rator-customer", "rator-operator"} {
-		if s := d.status(t).of(name); s.Logins > 1+d.lostAnswers(name) || s.Refreshes == 0 {
+		if s := d.Status(t).Of(name); s.Logins > 1+d.LostAnswers(name) || s.Refreshes == 0 {
 			t.Errorf("%s: %d logins, %d refreshes", name, s.Logins, s.Refreshes)
 		}
 	}
-	d.stop(t)
+	d.Stop(t)
 }
 
 func TestThreeAPIsOutlastAnOutageThatIsShorterThanTheRemainingLifetime(t *testing.T) {
@@ -86,27 +87,27 @@ func TestThreeAPIsOutlastAnOutageThatIsShorterThanTheRemainingLifetime(t *testin
 			t.Parallel()
 			a := startDev(t, 14*time.Second)
 			d := a.daemon(t)
-			d.run(t)
+			d.Run(t)
 			judges := a.judges(t, d, "dev, "+name)
-			d.untilAll(t, 10*time.Second, 1)
-			expiry := firstExpiry(d.status(t))
+			untilAll(t, d, 10*time.Second, 1)
+			expiry := firstExpiry(d.Status(t))
 			time.Sleep(time.Until(expiry.Add(-6 * time.Second)))
 			a.setOutage(outage)
 			time.Sleep(3 * time.Second)
 			a.setOutage(nil)
-			d.untilAll(t, 40*time.Second, 3)
+			untilAll(t, d, 40*time.Second, 3)
 			verdicts(t, d, judges)
 			for _, api := range devserver.APIs() {
 				if c := a.Stats().Of(api); c.Reuses != 0 {
 					t.Errorf("%s: %d superseded refresh tokens were presented", api, c.Reuses)
 				}
 			}
-			d.stop(t)
+			d.Stop(t)
 		})
 	}
 }
 
-func firstExpiry(s status) time.Time {
+func firstExpiry(s tokend.Status) time.Time {
 	first := time.Now().Add(time.Hour)
 	for _, t := range s.Tokens {
 		if !t.ExpiresAt.IsZero() && t.ExpiresAt.Before(first) {
@@ -120,22 +121,22 @@ func TestThreeAPIsRecoverFromAnswersThatWereLost(t *testing.T) {
 	t.Parallel()
 	a := startDev(t, 8*time.Second)
 	d := a.daemon(t)
-	d.run(t)
-	d.untilAll(t, 10*time.Second, 1)
+	d.Run(t)
+	untilAll(t, d, 10*time.Second, 1)
 	a.SetFault(devserver.Fault{Mode: devserver.LoseAnswer})
 	for _, name := range []string{"musement-user", "rator-customer", "rator-operator"} {
-		d.until(t, 15*time.Second, name, "has lost an answer", func(s token.Status) bool { return s.Failures > 0 })
+		d.Until(t, 15*time.Second, name, "has lost an answer", func(s token.Status) bool { return s.Failures > 0 })
 	}
 	a.SetFault(devserver.Fault{})
 	for name, j := range devTokens() {
 		j.base = a.base
-		path := d.dir + "/" + j.file
-		await(t, 12*time.Second, name+" is live again", func() bool {
-			alive, err := j.introspect(t.Context(), contentOf(path))
+		path := d.Dir + "/" + j.file
+		tokend.Await(t, 12*time.Second, name+" is live again", func() bool {
+			alive, err := j.introspect(t.Context(), tokend.Content(path))
 			return err == nil && alive
 		})
 	}
-	d.stop(t)
+	d.Stop(t)
 }
 
 // The documents of all three say it: a 401 on a resource means "get a new token".
@@ -143,8 +144,8 @@ func TestThreeAPIsRevokedTokensAreReplacedWhenTheResourceSays401(t *testing.T) {
 	t.Parallel()
 	a := startDev(t, 30*time.Second)
 	d := a.daemon(t)
-	d.run(t)
-	d.untilAll(t, 10*time.Second, 1)
+	d.Run(t)
+	untilAll(t, d, 10*time.Second, 1)
 	time.Sleep(2 * time.Second) // beyond min_interval, which is 2 s here
 	for _, api := range devserver.APIs() {
 		a.RevokeFamilies(api, "")
@@ -153,52 +154,52 @@ func TestThreeAPIsRevokedTokensAreReplacedWhenTheResourceSays401(t *testing.T) {
 	for _, name := range []string{"musement-user", "greymatter-upstream", "rator-operator"} {
 		j := devTokens()[name]
 		j.base = a.base
-		path := d.dir + "/" + j.file
-		await(t, 14*time.Second, name+" is live again", func() bool {
-			alive, err := j.introspect(t.Context(), contentOf(path))
+		path := d.Dir + "/" + j.file
+		tokend.Await(t, 14*time.Second, name+" is live again", func() bool {
+			alive, err := j.introspect(t.Context(), tokend.Content(path))
 			return err == nil && alive
 		})
 		t.Logf("%s: live %.1f s after the revocation", name, time.Since(began).Seconds())
 	}
-	d.stop(t)
+	d.Stop(t)
 }
 
 func TestThreeAPIsRevokedRefreshTokensAreNoticedByNobody(t *testing.T) {
 	t.Parallel()
 	a := startDev(t, 8*time.Second)
 	d := a.daemon(t)
-	d.run(t)
+	d.Run(t)
 	judges := a.judges(t, d, "dev, refresh tokens revoked")
-	d.untilAll(t, 10*time.Second, 1)
+	untilAll(t, d, 10*time.Second, 1)
 	for _, api := range devserver.APIs() {
 		a.RevokeRefreshTokens(api, "")
 	}
-	d.untilAll(t, 30*time.Second, 3)
+	untilAll(t, d, 30*time.Second, 3)
 	verdicts(t, d, judges)
 	for _, name := range []string{"musement-user", "rator-customer", "rator-operator"} {
-		if s := d.status(t).of(name); s.Logins < 2 || s.Logins > 2+d.lostAnswers(name) {
+		if s := d.Status(t).Of(name); s.Logins < 2 || s.Logins > 2+d.LostAnswers(name) {
 			t.Errorf("%s: %d logins, one more than at the start is enough", name, s.Logins)
 		}
 	}
-	d.stop(t)
+	d.Stop(t)
 }
 
 func TestThreeAPIsResumeWithoutARequest(t *testing.T) {
 	t.Parallel()
 	a := startDev(t, 60*time.Second)
 	d := a.daemon(t)
-	d.run(t)
-	d.untilAll(t, 10*time.Second, 1)
-	d.stop(t)
+	d.Run(t)
+	untilAll(t, d, 10*time.Second, 1)
+	d.Stop(t)
 	a.stop(t)
 	a.serve(t, 60*time.Second)
-	d.run(t)
-	d.untilAll(t, 10*time.Second, 1)
+	d.Run(t)
+	untilAll(t, d, 10*time.Second, 1)
 	judges := a.judges(t, d, "dev resumed")
 	time.Sleep(time.Second) // a needless request would come at once
 	for name, j := range judges {
 		j.rest(t).neverDead(t)
-		if s := d.status(t).of(name); s.Logins+s.Refreshes != 0 {
+		if s := d.Status(t).Of(name); s.Logins+s.Refreshes != 0 {
 			t.Errorf("%s: %d logins, %d refreshes", name, s.Logins, s.Refreshes)
 		}
 	}
@@ -207,5 +208,5 @@ func TestThreeAPIsResumeWithoutARequest(t *testing.T) {
 			t.Errorf("%s: %d token requests", api, n)
 		}
 	}
-	d.stop(t)
+	d.Stop(t)
 }

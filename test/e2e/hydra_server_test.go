@@ -14,12 +14,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // hydra is a running Ory Hydra. A refresh there kills the previous access token
 // at once, and re-use of a refresh token kills the whole family.
 type hydra struct {
-	*process
+	*tokend.Process
 	bin, dir, public, admin string
 }
 
@@ -58,8 +60,8 @@ func (s *hydraSeed) make(t *testing.T, dir string) {
 	first := client{"seed", "seed-secret"}
 	h.register(t, first, "client_secret_basic", "authorization_code", "refresh_token")
 	h.authorize(t, first) // Hydra makes its keys when it first needs them
-	h.signal(t, syscall.SIGTERM)
-	h.exit(t, 30*time.Second)
+	h.Signal(t, syscall.SIGTERM)
+	h.Exit(t, 30*time.Second)
 	s.path = filepath.Join(h.dir, hydraDatabase)
 }
 
@@ -97,8 +99,8 @@ func (h *hydra) config() string { return filepath.Join(h.dir, "hydra.yml") }
 
 func (h *hydra) serve(t *testing.T) {
 	t.Helper()
-	h.process = start(t, "hydra", h.bin, "serve", "all", "--dev", "--config", h.config())
-	await(t, 30*time.Second, "hydra is ready", func() bool {
+	h.Process = tokend.Start(t, "hydra", h.bin, "serve", "all", "--dev", "--config", h.config())
+	tokend.Await(t, 30*time.Second, "hydra is ready", func() bool {
 		resp, err := httpClient().Get(h.admin + "/health/ready")
 		if err != nil {
 			return false

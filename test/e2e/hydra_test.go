@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tokend-project/tokend/internal/token"
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // hydraLifetime is what Hydra is told; its expires_in says a second less.
@@ -65,16 +66,16 @@ func TestHydraClientCredentialsStayFresh(t *testing.T) {
 	odd := oddClient()
 	h.register(t, odd, "client_secret_basic", "client_credentials")
 	d := newDaemon(t, hydraProvider(h, odd)+clientCredentialsToken("app", "hydra"))
-	d.run(t)
-	j := watch(t, "hydra, client_credentials", d.file("app"), h, tenth)
-	s := d.untilGeneration(t, 8*hydraLifetime, "app", 7)
+	d.Run(t)
+	j := watch(t, "hydra, client_credentials", d.File("app"), h, tenth)
+	s := d.UntilGeneration(t, 8*hydraLifetime, "app", 7)
 	v := j.rest(t)
 	v.neverDead(t)
 	if s.State != token.StateFresh || s.LastError != nil {
 		t.Errorf("state %q, last error %+v", s.State, s.LastError)
 	}
-	d.keepsSecrets(t, v, odd.secret)
-	d.stop(t)
+	keepsSecrets(t, d, v, odd.secret)
+	d.Stop(t)
 }
 
 // webPortal is a client with a family of its own, and its first refresh token.
@@ -90,10 +91,10 @@ func TestHydraFamilyRotatesThroughManyGenerations(t *testing.T) {
 	h := startHydra(t, hydraLifetime)
 	web, seed := webPortal(t, h)
 	d := newDaemon(t, hydraProvider(h, web)+refreshTokenToken(seed))
-	d.run(t)
-	j := watch(t, "hydra, rotating family", d.file("portal"), h, tenth)
-	fine := watch(t, "hydra, rotating family, every 2 ms", d.file("portal"), h, 2*time.Millisecond)
-	s := d.untilGeneration(t, 12*hydraLifetime, "portal", 10)
+	d.Run(t)
+	j := watch(t, "hydra, rotating family", d.File("portal"), h, tenth)
+	fine := watch(t, "hydra, rotating family, every 2 ms", d.File("portal"), h, 2*time.Millisecond)
+	s := d.UntilGeneration(t, 12*hydraLifetime, "portal", 10)
 	fine.rest(t).deadForMomentsOnly(t, moments)
 	v := j.rest(t)
 	v.deadForMomentsOnly(t, moments)
@@ -101,8 +102,8 @@ func TestHydraFamilyRotatesThroughManyGenerations(t *testing.T) {
 	if s.State != token.StateFresh || s.Logins != 0 || s.Refreshes < 10 {
 		t.Errorf("state %q, %d logins, %d refreshes", s.State, s.Logins, s.Refreshes)
 	}
-	d.keepsSecrets(t, v, seed, web.secret)
-	d.stop(t)
+	keepsSecrets(t, d, v, seed, web.secret)
+	d.Stop(t)
 }
 
 func TestHydraFamilyOutlivesARestartOfTheDaemon(t *testing.T) {
@@ -110,18 +111,18 @@ func TestHydraFamilyOutlivesARestartOfTheDaemon(t *testing.T) {
 	h := startHydra(t, hydraLifetime)
 	web, seed := webPortal(t, h)
 	d := newDaemon(t, hydraProvider(h, web)+refreshTokenToken(seed))
-	d.run(t)
-	before := d.untilGeneration(t, 20*time.Second, "portal", 3).Generation
+	d.Run(t)
+	before := d.UntilGeneration(t, 20*time.Second, "portal", 3).Generation
 	for range 3 {
-		d.stop(t)
-		d.run(t)
+		d.Stop(t)
+		d.Run(t)
 		// The seed in the config is long used; only the state knows better.
-		before = d.untilGeneration(t, 20*time.Second, "portal", before+1).Generation
+		before = d.UntilGeneration(t, 20*time.Second, "portal", before+1).Generation
 	}
-	await(t, 2*time.Second, "there is a live token after three restarts", func() bool {
-		return live(t, h, d.content("portal"))
+	tokend.Await(t, 2*time.Second, "there is a live token after three restarts", func() bool {
+		return live(t, h, d.Content("portal"))
 	})
-	d.stop(t)
+	d.Stop(t)
 }
 
 func TestHydraRevokedFamilyNeedsAHumanAndKeepsItsFileUntilANewSeed(t *testing.T) {
@@ -129,27 +130,27 @@ func TestHydraRevokedFamilyNeedsAHumanAndKeepsItsFileUntilANewSeed(t *testing.T)
 	h := startHydra(t, 10*time.Second)
 	web, seed := webPortal(t, h)
 	d := newDaemon(t, hydraProvider(h, web)+refreshTokenToken(seed))
-	d.run(t)
-	d.untilGeneration(t, 20*time.Second, "portal", 1)
-	await(t, 5*time.Second, "the file is there", func() bool { return d.content("portal") != "" })
-	last := d.content("portal")
+	d.Run(t)
+	d.UntilGeneration(t, 20*time.Second, "portal", 1)
+	tokend.Await(t, 5*time.Second, "the file is there", func() bool { return d.Content("portal") != "" })
+	last := d.Content("portal")
 	h.revoke(t, web, last)
-	s := d.until(t, 20*time.Second, "portal", "asks for a human",
+	s := d.Until(t, 20*time.Second, "portal", "asks for a human",
 		func(s token.Status) bool { return s.State == token.StateHuman })
-	if got := d.content("portal"); got != last {
+	if got := d.Content("portal"); got != last {
 		t.Errorf("the last token must stay in the file, there is %q", got)
 	}
 	if s.LastError == nil || s.LastError.Message == "" {
 		t.Error("the status must say why")
 	}
-	d.configure(t, house+hydraProvider(h, web)+refreshTokenToken(h.authorize(t, web).RefreshToken))
-	d.until(t, 10*time.Second, "portal", "is fresh again by a reload",
+	d.Configure(t, house+hydraProvider(h, web)+refreshTokenToken(h.authorize(t, web).RefreshToken))
+	d.Until(t, 10*time.Second, "portal", "is fresh again by a reload",
 		func(s token.Status) bool { return s.State == token.StateFresh })
-	await(t, 5*time.Second, "the new family's token is in the file", func() bool {
-		got := d.content("portal")
+	tokend.Await(t, 5*time.Second, "the new family's token is in the file", func() bool {
+		got := d.Content("portal")
 		return got != last && live(t, h, got)
 	})
-	d.stop(t)
+	d.Stop(t)
 }
 
 func TestHydraOutageAndRestart(t *testing.T) {
@@ -169,18 +170,18 @@ provider "hydra-app" {
   }
 }
 `+clientCredentialsToken("app", "hydra-app"))
-	d.run(t)
-	app := watch(t, "hydra restarted, client_credentials", d.file("app"), h, tenth)
-	portal := watch(t, "hydra restarted, rotating family", d.file("portal"), h, tenth)
-	generation := d.untilGeneration(t, 30*time.Second, "portal", 2).Generation
-	h.kill()
+	d.Run(t)
+	app := watch(t, "hydra restarted, client_credentials", d.File("app"), h, tenth)
+	portal := watch(t, "hydra restarted, rotating family", d.File("portal"), h, tenth)
+	generation := d.UntilGeneration(t, 30*time.Second, "portal", 2).Generation
+	h.Kill()
 	time.Sleep(2 * time.Second) // the outage itself
 	h.serve(t)
-	d.untilGeneration(t, 30*time.Second, "portal", generation+3)
+	d.UntilGeneration(t, 30*time.Second, "portal", generation+3)
 	app.rest(t).neverDead(t)
 	portal.rest(t).deadForMomentsOnly(t, moments)
-	if s := d.status(t); s.of("portal").Logins != 0 || s.of("app").State != token.StateFresh {
+	if s := d.Status(t); s.Of("portal").Logins != 0 || s.Of("app").State != token.StateFresh {
 		t.Errorf("after the outage: %+v", s.Tokens)
 	}
-	d.stop(t)
+	d.Stop(t)
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // turncoat is a server that a test tells what is alive.
@@ -50,14 +52,14 @@ func TestJudgeSeesADeadWindowAndItsLength(t *testing.T) {
 	s := &turncoat{alive: "one"}
 	write("one")
 	j := watch(t, "the judge itself", path, s, 5*time.Millisecond)
-	await(t, 5*time.Second, "the judge has asked", func() bool { return s.questions() > 3 })
+	tokend.Await(t, 5*time.Second, "the judge has asked", func() bool { return s.questions() > 3 })
 	s.turn("two")
 	dead := time.Now()
 	time.Sleep(60 * time.Millisecond)
 	write("two")
 	length := time.Since(dead)
 	before := s.questions()
-	await(t, 5*time.Second, "the judge has asked again", func() bool { return s.questions() > before+3 })
+	tokend.Await(t, 5*time.Second, "the judge has asked again", func() bool { return s.questions() > before+3 })
 	j.cancel()
 	j.done.Wait()
 	if v := j.verdict; len(v.dead) != 1 || len(v.tokens) != 2 || v.absent != 0 {

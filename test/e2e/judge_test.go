@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // introspector is a server that says whether it takes an access token
@@ -48,7 +50,7 @@ const tenth = 100 * time.Millisecond
 // watch begins once the file is there.
 func watch(t *testing.T, name, path string, server introspector, period time.Duration) *judge {
 	t.Helper()
-	await(t, 20*time.Second, "there is a token in "+path, func() bool {
+	tokend.Await(t, 20*time.Second, "there is a token in "+path, func() bool {
 		content, err := os.ReadFile(path)
 		return err == nil && len(content) > 0
 	})

@@ -63,10 +63,10 @@ func TestKilledDaemonLosesNoFamilyOutsideTheWindow(t *testing.T) {
 	o := newOracle(s, users)
 	for i := range kills {
 		s.nextBoot()
-		d.run(t)
+		d.Run(t)
 		o.allLive(t, d)
 		time.Sleep(time.Duration(rand.IntN(600)) * time.Millisecond) // the random moment
-		d.kill()
+		d.Kill()
 		s.settle(t)
 		o.examine(t, d)
 		if len(o.faults) > 0 {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // laboratory holds what is built once and used by many tests.
@@ -38,17 +40,12 @@ func runAll(m *testing.M) int {
 	}
 	defer os.RemoveAll(bin)
 	lab.dir = bin
-	lab.tokend = sync.OnceValues(func() (string, error) { return buildTokend(bin) })
+	lab.tokend = sync.OnceValues(func() (string, error) { return tokend.Build("../..", bin) })
 	lab.hydra = sync.OnceValues(buildHydra)
 	lab.oidc = sync.OnceValues(installOIDC)
 	code := m.Run()
 	lab.reports.print(os.Stdout)
 	return code
-}
-
-func buildTokend(dir string) (string, error) {
-	bin := filepath.Join(dir, "tokend")
-	return bin, run("../..", "go", "build", "-o", bin, "./cmd/tokend")
 }
 
 // buildHydra takes about five minutes on two cores the first time.

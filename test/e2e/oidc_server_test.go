@@ -12,12 +12,14 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // oidc is a running oidc-provider. Re-use of a refresh token kills the whole
 // grant; a refresh leaves the previous access token alive.
 type oidc struct {
-	*process
+	*tokend.Process
 	dir, base string
 	options   oidcOptions
 }
@@ -77,11 +79,11 @@ func startOIDC(t *testing.T, lifetime time.Duration) *oidc {
 func (o *oidc) serve(t *testing.T) {
 	t.Helper()
 	options := must(json.Marshal(o.options))(t)
-	o.process = start(t, "oidc-provider", "node", filepath.Join(o.dir, "server.mjs"), string(options))
-	await(t, 20*time.Second, "oidc-provider is ready", func() bool {
-		return o.count("ready", "", "") == 1 || !o.running()
+	o.Process = tokend.Start(t, "oidc-provider", "node", filepath.Join(o.dir, "server.mjs"), string(options))
+	tokend.Await(t, 20*time.Second, "oidc-provider is ready", func() bool {
+		return o.count("ready", "", "") == 1 || !o.Running()
 	})
-	if !o.running() {
+	if !o.Running() {
 		t.Fatal("oidc-provider ended at once")
 	}
 }
@@ -98,16 +100,16 @@ func (o *oidc) forget(t *testing.T) {
 func (o *oidc) dropRefreshTokens(t *testing.T) {
 	t.Helper()
 	before := o.count("done", "", "")
-	if _, err := fmt.Fprintln(o.stdin, `{"do":"drop-refresh-tokens"}`); err != nil {
+	if _, err := fmt.Fprintln(o.Stdin, `{"do":"drop-refresh-tokens"}`); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 5*time.Second, "the refresh tokens are dropped", func() bool { return o.count("done", "", "") > before })
+	tokend.Await(t, 5*time.Second, "the refresh tokens are dropped", func() bool { return o.count("done", "", "") > before })
 }
 
 // events returns what the provider reported since it was started last.
 func (o *oidc) events() []oidcEvent {
 	var events []oidcEvent
-	for lines := bufio.NewScanner(bytes.NewReader(o.log.bytes())); lines.Scan(); {
+	for lines := bufio.NewScanner(bytes.NewReader(o.Log.Bytes())); lines.Scan(); {
 		var e oidcEvent
 		if json.Unmarshal(lines.Bytes(), &e) == nil {
 			events = append(events, e)

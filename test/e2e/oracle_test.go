@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokend-project/tokend/internal/state/file"
 	"github.com/tokend-project/tokend/internal/token"
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // oracle compares what a killed daemon left behind with what the server knows.
@@ -44,16 +45,16 @@ func (o *oracle) String() string {
 }
 
 // allLive waits until each file was seen to hold a live token.
-func (o *oracle) allLive(t *testing.T, d *daemon) {
+func (o *oracle) allLive(t *testing.T, d *tokend.Daemon) {
 	t.Helper()
 	began := time.Now()
 	missing := make(map[string]bool, len(o.users))
 	for _, user := range o.users {
 		missing[user] = true
 	}
-	await(t, recoverWithin, "every file holds a live token", func() bool {
+	tokend.Await(t, recoverWithin, "every file holds a live token", func() bool {
 		for user := range missing {
-			if alive, _ := o.server.introspect(t.Context(), d.content(user)); alive {
+			if alive, _ := o.server.introspect(t.Context(), d.Content(user)); alive {
 				delete(missing, user)
 			}
 		}
@@ -62,17 +63,17 @@ func (o *oracle) allLive(t *testing.T, d *daemon) {
 	o.slowest = max(o.slowest, time.Since(began))
 }
 
-func (o *oracle) examine(t *testing.T, d *daemon) {
+func (o *oracle) examine(t *testing.T, d *tokend.Daemon) {
 	t.Helper()
 	o.kills++
-	store, err := file.Open(t.Context(), file.Options{Dir: d.state(), Logger: slog.New(slog.DiscardHandler)})
+	store, err := file.Open(t.Context(), file.Options{Dir: d.State(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatalf("open the state of a killed daemon: %v", err)
 	}
 	defer store.Close()
 	o.server.mu.Lock()
 	defer o.server.mu.Unlock()
-	o.judgeJournal(d.lostAnswers)
+	o.judgeJournal(d.LostAnswers)
 	clear(o.pending)
 	for _, user := range o.users {
 		record, err := store.Load(t.Context(), user)
@@ -82,7 +83,7 @@ func (o *oracle) examine(t *testing.T, d *daemon) {
 		case err != nil:
 			o.fault("%s: %v", user, err)
 		default:
-			o.compare(user, record, d.content(user))
+			o.compare(user, record, d.Content(user))
 		}
 	}
 }

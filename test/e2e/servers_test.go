@@ -46,7 +46,7 @@ func TestHydraKeepsFamiliesOverARestart(t *testing.T) {
 	web := client{"web", "web-secret"}
 	h.register(t, web, "client_secret_basic", "authorization_code", "refresh_token")
 	first := h.authorize(t, web)
-	h.kill()
+	h.Kill()
 	h.serve(t)
 	if a := refresh(t, web, h.token(), first.RefreshToken); a.AccessToken == "" {
 		t.Fatalf("no refresh after the restart: %d %s", a.status, a.Error)
@@ -87,7 +87,7 @@ func TestOIDCProviderKeepsGrantsOverARestart(t *testing.T) {
 	t.Parallel()
 	o := startOIDC(t, time.Minute)
 	first := o.login(t)
-	o.kill()
+	o.Kill()
 	o.serve(t)
 	second := refresh(t, userClient(), o.token(), first.RefreshToken)
 	if second.AccessToken == "" || !live(t, o, first.AccessToken) {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // strict is an authorization server without mercy: the password grant begins a
@@ -86,7 +88,7 @@ func (s *strict) connection(_ net.Conn, state http.ConnState) {
 // settle waits until everything that a killed client had sent is dealt with.
 func (s *strict) settle(t *testing.T) {
 	t.Helper()
-	await(t, 10*time.Second, "the server is done with the dead client", func() bool {
+	tokend.Await(t, 10*time.Second, "the server is done with the dead client", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.open == 0
