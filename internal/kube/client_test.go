@@ -115,7 +115,7 @@ func TestRetryAfterIsToldAndNotSleptOn(t *testing.T) {
 		want   time.Duration
 	}{
 		{"priority and fairness", 429, "1", "Too many requests, please try again later.\n", time.Second},
-		{"a Status", 429, "7", `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429,"message":"storage is (re)initializing"}`, 7 * time.Second},
+		{"a Status", 429, "7", `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"TooManyRequests","code":429,"message":"etcd is slow"}`, 7 * time.Second},
 		{"503", 503, "3", "", 3 * time.Second},
 		{"absurd", 429, "99999999", "", time.Hour},
 		{"nonsense", 429, "soon", "", 0},

@@ -62,7 +62,7 @@ func (p place) create(t *testing.T, name string, data map[string]string) *corev1
 func (p place) update(t *testing.T, s *corev1.Secret, key, value string) *corev1.Secret {
 	t.Helper()
 	s = s.DeepCopy()
-	s.Data[key] = []byte(value)
+	s.StringData = map[string]string{key: value}
 	s, err := p.admin.Update(context.Background(), s, metav1.UpdateOptions{})
 	must(t, err)
 	return s

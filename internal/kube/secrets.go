@@ -5,16 +5,20 @@ import (
 )
 
 // Secrets is the one watch on the Secrets of a namespace that carry the label
-// [ManagedByLabel] with the value [ManagedBy]. All who ask a [Client] for the same
+// [ManagedByLabel] with the value [ManagedBy] and are no record of a state. All who ask a [Client] for the same
 // namespace share it. It runs while somebody has subscribed.
 //
 // A Secret whose label was taken away looks deleted; whoever writes it finds out.
 // The watch needs the verbs list and watch on secrets in the namespace.
 type Secrets struct{ source source }
 
+// delivered selects what sinks have written. The records of a state in the same
+// namespace are tokend's too; they change twice as often, and nobody asks for them.
+const delivered = ManagedByLabel + "=" + ManagedBy + ",!tokend/state,!tokend/state-part,!tokend/state-quarantine"
+
 // Secrets returns the watch on a namespace. It does not start it.
 func (c *Client) Secrets(namespace string) *Secrets {
-	return &Secrets{source{client: c, filter: filter{namespace: namespace, labels: ManagedByLabel + "=" + ManagedBy}}}
+	return &Secrets{source{client: c, filter: filter{namespace: namespace, labels: delivered}}}
 }
 
 // Subscribe calls changed after each change of the Secret, until stop is called,

@@ -46,7 +46,7 @@ func (t frank) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	wait := parseWait(header, time.Now())
 	old, err := io.ReadAll(io.LimitReader(resp.Body, maxFailureBody))
-	resp.Body.Close()
+	_ = resp.Body.Close()
 	if err != nil {
 		return nil, err
 	}

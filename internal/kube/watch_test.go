@@ -94,6 +94,25 @@ func TestOneWatchForAllSubscribersUntilTheLastLeaves(t *testing.T) {
 	}
 }
 
+// The records of a state that lies in the same namespace change twice a refresh.
+func TestRecordsOfAStateAreNotWatched(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, cluster, rule("list", "watch"))
+	record := p.create(t, "record", nil)
+	record.Labels["tokend/state"] = "tokend-state"
+	p.update(t, record, "k", "v")
+	p.create(t, "delivered", nil)
+	secrets := p.client.Secrets(p.namespace)
+	defer secrets.Subscribe("record", func() {})()
+	secrets.Wait(t.Context())
+	if seen, current := secrets.Get("delivered"); !current || !seen.Exists() {
+		t.Fatal("a delivered Secret was not seen")
+	}
+	if seen, _ := secrets.Get("record"); seen.Exists() {
+		t.Error("a record was seen")
+	}
+}
+
 // Contents are not kept: a namespace full of tokens costs some hundred bytes each.
 func TestMemoryOfWatchedSecretsIsBounded(t *testing.T) {
 	p := newPlace(t, cluster, rule("list", "watch"))
