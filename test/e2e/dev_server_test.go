@@ -127,8 +127,8 @@ type devJudge struct {
 // tokenIn finds the token in each of the formats.
 var tokenIn = regexp.MustCompile(`(?:Bearer |"access_token": ?"|TOKEND_ACCESS_TOKEN='?|^)([A-Za-z0-9._~+/=-]{20,})`)
 
-// introspect implements introspector with a request for the resource.
-func (j devJudge) introspect(ctx context.Context, content string) (bool, error) {
+// Introspect implements introspector with a request for the resource.
+func (j devJudge) Introspect(ctx context.Context, content string) (bool, error) {
 	found := tokenIn.FindStringSubmatch(content)
 	if found == nil {
 		return false, fmt.Errorf("no token in %s", j.file)

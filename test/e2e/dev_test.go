@@ -132,7 +132,7 @@ func TestThreeAPIsRecoverFromAnswersThatWereLost(t *testing.T) {
 		j.base = a.base
 		path := d.Dir + "/" + j.file
 		tokend.Await(t, 12*time.Second, name+" is live again", func() bool {
-			alive, err := j.introspect(t.Context(), tokend.Content(path))
+			alive, err := j.Introspect(t.Context(), tokend.Content(path))
 			return err == nil && alive
 		})
 	}
@@ -156,7 +156,7 @@ func TestThreeAPIsRevokedTokensAreReplacedWhenTheResourceSays401(t *testing.T) {
 		j.base = a.base
 		path := d.Dir + "/" + j.file
 		tokend.Await(t, 14*time.Second, name+" is live again", func() bool {
-			alive, err := j.introspect(t.Context(), tokend.Content(path))
+			alive, err := j.Introspect(t.Context(), tokend.Content(path))
 			return err == nil && alive
 		})
 		t.Logf("%s: live %.1f s after the revocation", name, time.Since(began).Seconds())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokend-project/tokend/internal/token"
+	"github.com/tokend-project/tokend/test/testbed/strict"
 	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
@@ -15,7 +16,7 @@ import (
 // stand still, and the wall clock goes on.
 func TestPausedDaemonIsLiveAgainWhenItWakes(t *testing.T) {
 	t.Parallel()
-	s := startStrict(t, 3*time.Second)
+	s := strict.Start(t, 3*time.Second)
 	users := []string{"ann", "ben", "cleo"}
 	d := newDaemon(t, strictConfig(s, users))
 	d.Run(t)
@@ -40,7 +41,7 @@ func TestPausedDaemonIsLiveAgainWhenItWakes(t *testing.T) {
 
 func TestStormOfSIGHUPsMakesNoRequest(t *testing.T) {
 	t.Parallel()
-	s := startStrict(t, time.Minute)
+	s := strict.Start(t, time.Minute)
 	d := newDaemon(t, strictConfig(s, []string{"ann", "ben"}))
 	d.Run(t)
 	d.UntilGeneration(t, 20*time.Second, "ann", 1)
@@ -52,7 +53,7 @@ func TestStormOfSIGHUPsMakesNoRequest(t *testing.T) {
 	d.Configure(t, house+strictConfig(s, []string{"ann", "ben", "cleo"}))
 	d.Signal(t, syscall.SIGHUP)
 	d.UntilGeneration(t, 20*time.Second, "cleo", 1)
-	if n := s.requests(); n != 3 {
+	if n := s.Requests(); n != 3 {
 		t.Errorf("%d token requests for three tokens", n)
 	}
 	d.Stop(t)
@@ -60,7 +61,7 @@ func TestStormOfSIGHUPsMakesNoRequest(t *testing.T) {
 
 func TestBrokenConfigLeavesTheTokensRunningAndSaysSo(t *testing.T) {
 	t.Parallel()
-	s := startStrict(t, 3*time.Second)
+	s := strict.Start(t, 3*time.Second)
 	d := newDaemon(t, strictConfig(s, []string{"ann"}))
 	d.Run(t)
 	d.UntilGeneration(t, 20*time.Second, "ann", 1)
@@ -80,8 +81,8 @@ func TestBrokenConfigLeavesTheTokensRunningAndSaysSo(t *testing.T) {
 // attempts fail before anything is sent, and nothing is lost.
 func TestTooFewFileDescriptorsLoseNothing(t *testing.T) {
 	t.Parallel()
-	s := startStrict(t, 20*time.Second)
-	s.pace = func(committed bool) {
+	s := strict.Start(t, 20*time.Second)
+	s.Pace = func(committed bool) {
 		if committed {
 			time.Sleep(300 * time.Millisecond) // so that many requests are under way together
 		}
@@ -98,13 +99,13 @@ func TestTooFewFileDescriptorsLoseNothing(t *testing.T) {
 	for _, user := range users {
 		d.Until(t, 20*time.Second, user, "is fresh", func(s token.Status) bool { return s.State == token.StateFresh })
 	}
-	s.mu.Lock()
-	for _, e := range s.journal {
-		if e.kind == "reuse" || e.kind == "unknown" {
-			t.Errorf("%s: %s", e.user, e.kind)
+	s.Lock()
+	for _, e := range s.Journal {
+		if e.Kind == strict.Reuse || e.Kind == strict.Unknown {
+			t.Errorf("%s: %s", e.User, e.Kind)
 		}
 	}
-	s.mu.Unlock()
+	s.Unlock()
 	if !bytes.Contains(d.Log.Bytes(), []byte("too many open files")) {
 		t.Error("there were enough file descriptors: this proves nothing")
 	}

@@ -187,7 +187,7 @@ func (h *hydra) follow(t *testing.T, browser *http.Client, address string) url.V
 
 func (h *hydra) token() string { return h.public + "/oauth2/token" }
 
-func (h *hydra) introspect(ctx context.Context, accessToken string) (bool, error) {
+func (h *hydra) Introspect(ctx context.Context, accessToken string) (bool, error) {
 	a, err := post(ctx, h.admin+"/admin/oauth2/introspect", client{}, url.Values{"token": {accessToken}})
 	return a.Active, err
 }

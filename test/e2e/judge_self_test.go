@@ -18,7 +18,7 @@ type turncoat struct {
 	asked int
 }
 
-func (s *turncoat) introspect(_ context.Context, accessToken string) (bool, error) {
+func (s *turncoat) Introspect(_ context.Context, accessToken string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++

@@ -18,7 +18,7 @@ import (
 // introspector is a server that says whether it takes an access token
 // (RFC 7662).
 type introspector interface {
-	introspect(ctx context.Context, accessToken string) (bool, error)
+	Introspect(ctx context.Context, accessToken string) (bool, error)
 }
 
 // judge watches one file: is the token in it alive?
@@ -117,7 +117,7 @@ func (j *judge) sample(ctx context.Context) (alive, asked bool) {
 		return false, true
 	}
 	accessToken := string(bytes.TrimSpace(content))
-	alive, err = j.server.introspect(ctx, accessToken)
+	alive, err = j.server.Introspect(ctx, accessToken)
 	if err != nil {
 		if ctx.Err() == nil {
 			j.verdict.unjudged++

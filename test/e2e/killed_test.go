@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed/strict"
 )
 
 const (
@@ -13,7 +15,7 @@ const (
 	recoverWithin = 8 * time.Second // a loaded machine; what it took is reported
 )
 
-func strictConfig(s *strict, users []string) string {
+func strictConfig(s *strict.Server, users []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `
 provider "strict" {
@@ -53,8 +55,8 @@ func TestKilledDaemonLosesNoFamilyOutsideTheWindow(t *testing.T) {
 	if testing.Short() {
 		kills = 20
 	}
-	s := startStrict(t, 3*time.Second)
-	s.pace = func(bool) { time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond) }
+	s := strict.Start(t, 3*time.Second)
+	s.Pace = func(bool) { time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond) }
 	users := make([]string, killedTokens)
 	for i := range users {
 		users[i] = fmt.Sprintf("user-%02d", i)
@@ -62,12 +64,12 @@ func TestKilledDaemonLosesNoFamilyOutsideTheWindow(t *testing.T) {
 	d := newDaemon(t, strictConfig(s, users))
 	o := newOracle(s, users)
 	for i := range kills {
-		s.nextBoot()
+		s.NextBoot()
 		d.Run(t)
 		o.allLive(t, d)
 		time.Sleep(time.Duration(rand.IntN(600)) * time.Millisecond) // the random moment
 		d.Kill()
-		s.settle(t)
+		s.Settle(t)
 		o.examine(t, d)
 		if len(o.faults) > 0 {
 			t.Fatalf("kill %d:\n%s", i+1, strings.Join(o.faults, "\n"))
@@ -78,10 +80,4 @@ func TestKilledDaemonLosesNoFamilyOutsideTheWindow(t *testing.T) {
 	if !testing.Short() && o.ambiguous == 0 {
 		t.Error("no kill hit a request in flight: this proves nothing")
 	}
-}
-
-func (s *strict) nextBoot() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.boot++
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokend-project/tokend/internal/state/file"
 	"github.com/tokend-project/tokend/internal/token"
+	"github.com/tokend-project/tokend/test/testbed/strict"
 	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
@@ -17,7 +18,7 @@ import (
 // holds the only refresh token that is left.
 func TestSIGTERMWaitsForASlowAnswerAndTheNextStartMakesNoRequest(t *testing.T) {
 	t.Parallel()
-	s := startStrict(t, time.Minute)
+	s := strict.Start(t, time.Minute)
 	d := newDaemon(t, strictConfig(s, []string{"ann"}))
 	d.Run(t)
 	d.UntilGeneration(t, 20*time.Second, "ann", 1)
@@ -27,14 +28,14 @@ func TestSIGTERMWaitsForASlowAnswerAndTheNextStartMakesNoRequest(t *testing.T) {
 	letGo := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(letGo)
 	once := sync.OnceFunc(func() { close(committed) })
-	s.mu.Lock()
-	s.pace = func(done bool) {
+	s.Lock()
+	s.Pace = func(done bool) {
 		if done {
 			once()
 			<-release
 		}
 	}
-	s.mu.Unlock()
+	s.Unlock()
 	go func() { _, _ = d.Command(t, "refresh", "ann") }() // the daemon goes away under it
 	select {
 	case <-committed:
@@ -58,11 +59,11 @@ func TestSIGTERMWaitsForASlowAnswerAndTheNextStartMakesNoRequest(t *testing.T) {
 		t.Errorf("generation %d, intent %v in the state", held.Generation, held.Intent)
 	}
 
-	before := s.requests()
+	before := s.Requests()
 	d.Run(t)
 	d.Until(t, 10*time.Second, "ann", "is resumed", func(s token.Status) bool { return s.State == token.StateFresh })
 	time.Sleep(time.Second) // a needless request would come at once
-	if n := s.requests() - before; n != 0 {
+	if n := s.Requests() - before; n != 0 {
 		t.Errorf("%d token requests after the start", n)
 	}
 	d.Stop(t)
@@ -77,7 +78,7 @@ func stored(t *testing.T, d *tokend.Daemon, name string) token.Record {
 
 func TestSecondDaemonOnOneStateIsRefused(t *testing.T) {
 	t.Parallel()
-	s := startStrict(t, time.Minute)
+	s := strict.Start(t, time.Minute)
 	d := newDaemon(t, strictConfig(s, []string{"ann"}))
 	d.Run(t)
 	d.UntilGeneration(t, 20*time.Second, "ann", 1)
@@ -88,8 +89,8 @@ func TestSecondDaemonOnOneStateIsRefused(t *testing.T) {
 	if log := second.Log.Bytes(); !bytes.Contains(log, []byte(d.State())) {
 		t.Errorf("the error must name the state directory:\n%s", log)
 	}
-	if !d.Running() || s.requests() != 1 {
-		t.Errorf("the first daemon must go on undisturbed: running %v, %d requests", d.Running(), s.requests())
+	if !d.Running() || s.Requests() != 1 {
+		t.Errorf("the first daemon must go on undisturbed: running %v, %d requests", d.Running(), s.Requests())
 	}
 	if d.Status(t).Of("ann").State != token.StateFresh {
 		t.Error("the first daemon lost its control socket")
@@ -99,7 +100,7 @@ func TestSecondDaemonOnOneStateIsRefused(t *testing.T) {
 
 func TestRestartWithLiveTokensMakesNoRequestAndPutsADeletedFileBack(t *testing.T) {
 	t.Parallel()
-	s := startStrict(t, time.Minute)
+	s := strict.Start(t, time.Minute)
 	d := newDaemon(t, strictConfig(s, []string{"ann", "ben"}))
 	d.Run(t)
 	d.UntilGeneration(t, 20*time.Second, "ann", 1)
@@ -110,14 +111,14 @@ func TestRestartWithLiveTokensMakesNoRequestAndPutsADeletedFileBack(t *testing.T
 	if err := syscall.Unlink(d.File("ann")); err != nil {
 		t.Fatal(err)
 	}
-	before := s.requests()
+	before := s.Requests()
 	d.Run(t)
 	tokend.Await(t, 10*time.Second, "the deleted file is back", func() bool { return d.Content("ann") == ann })
 	if err := syscall.Unlink(d.File("ben")); err != nil {
 		t.Fatal(err)
 	}
 	tokend.Await(t, 5*time.Second, "the file is put back while it runs", func() bool { return d.Content("ben") != "" })
-	if n := s.requests() - before; n != 0 {
+	if n := s.Requests() - before; n != 0 {
 		t.Errorf("%d token requests after the start", n)
 	}
 	d.Stop(t)

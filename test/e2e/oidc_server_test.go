@@ -131,7 +131,7 @@ func (o *oidc) count(event, client, grant string) int {
 
 func (o *oidc) token() string { return o.base + "/token" }
 
-func (o *oidc) introspect(ctx context.Context, accessToken string) (bool, error) {
+func (o *oidc) Introspect(ctx context.Context, accessToken string) (bool, error) {
 	a, err := post(ctx, o.base+"/token/introspection", appClient(), url.Values{"token": {accessToken}})
 	return a.Active, err
 }

@@ -10,12 +10,13 @@ import (
 
 	"github.com/tokend-project/tokend/internal/state/file"
 	"github.com/tokend-project/tokend/internal/token"
+	"github.com/tokend-project/tokend/test/testbed/strict"
 	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // oracle compares what a killed daemon left behind with what the server knows.
 type oracle struct {
-	server  *strict
+	server  *strict.Server
 	users   []string
 	pending map[string]bool // users and refresh tokens whose attempt the last kill left open
 	read    int             // how far the journal was judged
@@ -30,7 +31,7 @@ type oracle struct {
 	slowest    time.Duration
 }
 
-func newOracle(s *strict, users []string) *oracle {
+func newOracle(s *strict.Server, users []string) *oracle {
 	return &oracle{server: s, users: users, pending: map[string]bool{}}
 }
 
@@ -41,7 +42,7 @@ func (o *oracle) fault(format string, args ...any) {
 func (o *oracle) String() string {
 	return fmt.Sprintf("kill -9: %d kills, %d tokens, %d requests; %d pending intents, %d of them behind the server's commit; "+
 		"%d logins and %d replays after those, none otherwise; all live again after at most %.2f s",
-		o.kills, len(o.users), o.server.requests(), o.ambiguous, o.window, o.relogins, o.replays, o.slowest.Seconds())
+		o.kills, len(o.users), o.server.Requests(), o.ambiguous, o.window, o.relogins, o.replays, o.slowest.Seconds())
 }
 
 // allLive waits until each file was seen to hold a live token.
@@ -54,7 +55,7 @@ func (o *oracle) allLive(t *testing.T, d *tokend.Daemon) {
 	}
 	tokend.Await(t, recoverWithin, "every file holds a live token", func() bool {
 		for user := range missing {
-			if alive, _ := o.server.introspect(t.Context(), d.Content(user)); alive {
+			if alive, _ := o.server.Introspect(t.Context(), d.Content(user)); alive {
 				delete(missing, user)
 			}
 		}
@@ -71,8 +72,8 @@ func (o *oracle) examine(t *testing.T, d *tokend.Daemon) {
 		t.Fatalf("open the state of a killed daemon: %v", err)
 	}
 	defer store.Close()
-	o.server.mu.Lock()
-	defer o.server.mu.Unlock()
+	o.server.Lock()
+	defer o.server.Unlock()
 	o.judgeJournal(d.LostAnswers)
 	clear(o.pending)
 	for _, user := range o.users {
@@ -90,7 +91,7 @@ func (o *oracle) examine(t *testing.T, d *tokend.Daemon) {
 
 // absent is right only as long as no answer was ever stored.
 func (o *oracle) absent(user string, err error) {
-	if f := o.server.families[user]; f != nil && (f.boot != o.server.boot || f.latest.seq > 0) {
+	if f := o.server.Families[user]; f != nil && (f.Boot != o.server.Boot || f.Latest.Seq > 0) {
 		o.fault("%s: the record is gone: %v", user, err)
 	}
 	o.lostLogins++
@@ -99,37 +100,37 @@ func (o *oracle) absent(user string, err error) {
 
 // compare checks one record and one file against the server.
 func (o *oracle) compare(user string, r token.Record, published string) {
-	held, known := o.server.byRefresh[r.RefreshToken.Reveal()]
+	held, known := o.server.ByRefresh[r.RefreshToken.Reveal()]
 	if !known {
 		o.fault("%s: the record holds a refresh token that was never issued", user)
 		return
 	}
-	spent := r.Intent != nil && r.Intent.Spent == sha256.Sum256([]byte(held.refresh))
+	spent := r.Intent != nil && r.Intent.Spent == sha256.Sum256([]byte(held.Refresh))
 	if r.Intent != nil {
 		if !spent {
 			o.fault("%s: the intent names another refresh token than the record's", user)
 		}
-		o.pending[held.refresh] = true
+		o.pending[held.Refresh] = true
 		o.pending[user] = true
 		o.ambiguous++
 	}
-	switch latest := o.server.families[user]; {
-	case held.family != latest:
+	switch latest := o.server.Families[user]; {
+	case held.Family != latest:
 		// A login spends nothing, so that losing its answer loses nothing.
-		if latest.boot != o.server.boot || latest.latest.seq > 0 {
+		if latest.Boot != o.server.Boot || latest.Latest.Seq > 0 {
 			o.fault("%s: a login of an earlier start was never stored", user)
 		}
 		o.lostLogins++
 		o.pending[user] = true
-	case held.family.latest == held:
-	case held.family.latest.seq == held.seq+1 && spent:
+	case held.Family.Latest == held:
+	case held.Family.Latest.Seq == held.Seq+1 && spent:
 		o.window++
 	default:
 		o.fault("%s: the server is at %d, the record at %d, intent %v: a refresh token was spent without a durable intent, or an answer was passed on without a commit",
-			user, held.family.latest.seq, held.seq, r.Intent)
+			user, held.Family.Latest.Seq, held.Seq, r.Intent)
 	}
-	if shown, ok := o.server.byAccess[published]; ok && shown.family == held.family && shown.seq > held.seq {
-		o.fault("%s: published %d, persisted %d", user, shown.seq, held.seq)
+	if shown, ok := o.server.ByAccess[published]; ok && shown.Family == held.Family && shown.Seq > held.Seq {
+		o.fault("%s: published %d, persisted %d", user, shown.Seq, held.Seq)
 	}
 }
 
@@ -137,71 +138,71 @@ func (o *oracle) compare(user string, r token.Record, published string) {
 // light of what the kill before it left behind, and of answers that the daemon
 // says it waited for in vain.
 func (o *oracle) judgeJournal(lost func(user string) uint64) {
-	for _, e := range o.server.journal[o.read:] {
-		switch e.kind {
-		case "unknown":
+	for _, e := range o.server.Journal[o.read:] {
+		switch e.Kind {
+		case strict.Unknown:
 			o.fault("a refresh token was presented that was never issued")
-		case "reuse":
+		case strict.Reuse:
 			o.replays++
-			if !o.pending[e.refresh] {
-				o.fault("%s: a superseded refresh token was presented, and no attempt was ambiguous", e.user)
+			if !o.pending[e.Refresh] {
+				o.fault("%s: a superseded refresh token was presented, and no attempt was ambiguous", e.User)
 			}
-		case "login":
-			if e.boot == 1 {
+		case strict.Login:
+			if e.Boot == 1 {
 				continue
 			}
 			o.relogins++
-			if !o.pending[e.user] && lost(e.user) == 0 {
-				o.fault("%s: logged in although its family was alive and no attempt was ambiguous", e.user)
+			if !o.pending[e.User] && lost(e.User) == 0 {
+				o.fault("%s: logged in although its family was alive and no attempt was ambiguous", e.User)
 			}
-			delete(o.pending, e.user)
+			delete(o.pending, e.User)
 		}
 	}
-	o.read = len(o.server.journal)
+	o.read = len(o.server.Journal)
 }
 
 // An oracle that sees nothing would pass everything, so each fault that it is
 // there for is shown to it.
 func TestOracleSeesWhatADaemonMustNotDo(t *testing.T) {
 	t.Parallel()
-	for name, misbehave := range map[string]func(*strict, *oracle, *issue){
-		"spends a refresh token without a durable intent": func(s *strict, o *oracle, first *issue) {
-			s.refresh(first.refresh)
+	for name, misbehave := range map[string]func(*strict.Server, *oracle, *strict.Issue){
+		"spends a refresh token without a durable intent": func(s *strict.Server, o *oracle, first *strict.Issue) {
+			s.Refresh(first.Refresh)
 			o.compare("ann", recordOf(first, false), "")
 		},
-		"publishes before it persists": func(s *strict, o *oracle, first *issue) {
-			s.refresh(first.refresh)
-			o.compare("ann", recordOf(first, true), first.family.latest.access)
+		"publishes before it persists": func(s *strict.Server, o *oracle, first *strict.Issue) {
+			s.Refresh(first.Refresh)
+			o.compare("ann", recordOf(first, true), first.Family.Latest.Access)
 		},
-		"goes on from an answer that it did not store": func(s *strict, o *oracle, first *issue) {
-			s.refresh(first.refresh)
-			s.refresh(first.family.latest.refresh)
+		"goes on from an answer that it did not store": func(s *strict.Server, o *oracle, first *strict.Issue) {
+			s.Refresh(first.Refresh)
+			s.Refresh(first.Family.Latest.Refresh)
 			o.compare("ann", recordOf(first, true), "")
 		},
-		"writes an intent for another refresh token": func(_ *strict, o *oracle, first *issue) {
+		"writes an intent for another refresh token": func(_ *strict.Server, o *oracle, first *strict.Issue) {
 			r := recordOf(first, true)
 			r.Intent.Spent[0]++
 			o.compare("ann", r, "")
 		},
-		"presents a superseded refresh token": func(s *strict, o *oracle, first *issue) {
-			s.refresh(first.refresh)
-			s.refresh(first.refresh)
+		"presents a superseded refresh token": func(s *strict.Server, o *oracle, first *strict.Issue) {
+			s.Refresh(first.Refresh)
+			s.Refresh(first.Refresh)
 			o.judgeJournal(noneLost)
 		},
-		"logs in although its family lives": func(s *strict, o *oracle, _ *issue) {
-			s.boot++
-			s.note(entry{user: "ann", kind: "login"})
+		"logs in although its family lives": func(s *strict.Server, o *oracle, _ *strict.Issue) {
+			s.Boot++
+			s.Note(strict.Entry{User: "ann", Kind: strict.Login})
 			o.judgeJournal(noneLost)
 		},
-		"loses its record": func(s *strict, o *oracle, first *issue) {
-			s.refresh(first.refresh)
+		"loses its record": func(s *strict.Server, o *oracle, first *strict.Issue) {
+			s.Refresh(first.Refresh)
 			o.absent("ann", token.ErrNoRecord)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, o, f := oneFamily(t)
-			misbehave(s, o, f.latest)
+			misbehave(s, o, f.Latest)
 			if len(o.faults) != 1 {
 				t.Errorf("faults: %q", o.faults)
 			}
@@ -212,34 +213,34 @@ func TestOracleSeesWhatADaemonMustNotDo(t *testing.T) {
 func TestOracleAllowsWhatNobodyCanPrevent(t *testing.T) {
 	t.Parallel()
 	s, o, f := oneFamily(t)
-	first := f.latest
-	o.compare("ann", recordOf(first, false), first.access)
-	o.compare("ann", recordOf(first, true), first.access) // not yet sent
-	s.refresh(first.refresh)
-	o.compare("ann", recordOf(first, true), first.access) // committed there, not here
-	s.boot++
-	s.refresh(first.refresh) // a replay that cannot know better
-	s.note(entry{user: "ann", kind: "login"})
+	first := f.Latest
+	o.compare("ann", recordOf(first, false), first.Access)
+	o.compare("ann", recordOf(first, true), first.Access) // not yet sent
+	s.Refresh(first.Refresh)
+	o.compare("ann", recordOf(first, true), first.Access) // committed there, not here
+	s.Boot++
+	s.Refresh(first.Refresh) // a replay that cannot know better
+	s.Note(strict.Entry{User: "ann", Kind: strict.Login})
 	o.judgeJournal(noneLost)
 	if len(o.faults) > 0 || o.window != 1 || o.replays != 1 || o.relogins != 1 {
 		t.Errorf("%s; faults: %q", o, o.faults)
 	}
 }
 
-func oneFamily(t *testing.T) (*strict, *oracle, *family) {
+func oneFamily(t *testing.T) (*strict.Server, *oracle, *strict.Family) {
 	t.Helper()
-	s := startStrict(t, time.Minute)
-	s.boot = 1
-	f := &family{user: "ann", boot: 1}
-	s.families["ann"] = f
-	s.issue(f)
+	s := strict.Start(t, time.Minute)
+	s.Boot = 1
+	f := &strict.Family{User: "ann", Boot: 1}
+	s.Families["ann"] = f
+	s.Issue(f)
 	return s, newOracle(s, []string{"ann"}), f
 }
 
-func recordOf(i *issue, spent bool) token.Record {
-	r := token.Record{RefreshToken: token.NewSecret(i.refresh)}
+func recordOf(i *strict.Issue, spent bool) token.Record {
+	r := token.Record{RefreshToken: token.NewSecret(i.Refresh)}
 	if spent {
-		r.Intent = &token.Intent{Attempt: 1, Spent: sha256.Sum256([]byte(i.refresh))}
+		r.Intent = &token.Intent{Attempt: 1, Spent: sha256.Sum256([]byte(i.Refresh))}
 	}
 	return r
 }

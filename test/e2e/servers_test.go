@@ -113,5 +113,5 @@ func refresh(t *testing.T, c client, endpoint, refreshToken string) answer {
 
 func live(t *testing.T, s introspector, accessToken string) bool {
 	t.Helper()
-	return must(s.introspect(t.Context(), accessToken))(t)
+	return must(s.Introspect(t.Context(), accessToken))(t)
 }
