@@ -31,20 +31,7 @@ func (s *Server) MountAt(t testing.TB, path string, version int) {
 	})
 	s.atEnd(t, "sys/mounts/"+path)
 	if version == 2 {
-		s.upgraded(t, path)
-	}
-}
-
-// upgraded waits for the moment that a fresh mount of version 2 takes to arrange
-// itself, in which it answers with 400.
-func (s *Server) upgraded(t testing.TB, path string) {
-	t.Helper()
-	for {
-		_, err := s.Call(t.Context(), http.MethodGet, path+"/config", nil)
-		if err == nil {
-			return
-		}
-		if !strings.Contains(err.Error(), "pgrading") || t.Context().Err() != nil {
+		if err := s.until(t.Context(), path+"/config"); err != nil { // it arranges itself, and answers with 400
 			t.Fatal(err)
 		}
 	}

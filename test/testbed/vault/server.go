@@ -190,13 +190,35 @@ func (s *Server) Seal(ctx context.Context) error {
 	return err
 }
 
-// Unseal unseals the server, and returns when it is active.
+// Unseal unseals the server, and returns when it is active and its KV engines
+// answer: for a moment after each unsealing, those of version 2 refuse with 400.
 func (s *Server) Unseal(ctx context.Context) error {
 	if _, err := s.Call(ctx, http.MethodPut, "sys/unseal", map[string]any{"key": s.unsealKey}); err != nil {
 		return err
 	}
+	if err := s.until(ctx, "sys/health"); err != nil {
+		return err
+	}
+	mounts, err := s.Call(ctx, http.MethodGet, "sys/mounts", nil)
+	if err != nil {
+		return err
+	}
+	for path, about := range mounts {
+		mount, _ := about.(map[string]any)
+		options, _ := mount["options"].(map[string]any)
+		if mount["type"] == "kv" && options["version"] == "2" {
+			if err := s.until(ctx, path+"config"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// until waits until a GET succeeds.
+func (s *Server) until(ctx context.Context, path string) error {
 	for {
-		_, err := s.Call(ctx, http.MethodGet, "sys/health", nil)
+		_, err := s.Call(ctx, http.MethodGet, path, nil)
 		if err == nil {
 			return nil
 		}
