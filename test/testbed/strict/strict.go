@@ -53,7 +53,18 @@ type Issue struct {
 	Family          *Family
 	Seq             int
 	Access, Refresh string
+	At              time.Time // when it was issued
+	Ended           time.Time // when the next issue, or a reuse, ended the access token; zero before
 	expires         time.Time
+}
+
+// Until is the end of the access token's life, as far as it is known. The mutex is
+// held.
+func (i *Issue) Until() time.Time {
+	if !i.Ended.IsZero() && i.Ended.Before(i.expires) {
+		return i.Ended
+	}
+	return i.expires
 }
 
 // The kinds of requests.
@@ -71,6 +82,10 @@ type Entry struct {
 	User    string
 	Kind    string
 	Refresh string // the refresh token that was presented
+
+	Source  string    // whose request it was: its X-Replica header
+	Arrived time.Time // before the first call of Pace
+	Issued  *Issue    // the answer, nil for a refusal
 }
 
 // Start starts a server whose access tokens live for a whole number of seconds. It
@@ -113,20 +128,35 @@ func (s *Server) Settle(t testing.TB) {
 }
 
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
+	arrived := time.Now()
 	s.Lock()
 	pace := s.Pace
 	s.Unlock()
 	pace(false)
-	status, body := s.decide(r)
+	status, body := s.answer(r, arrived)
 	pace(true)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client may be dead
 }
 
-func (s *Server) decide(r *http.Request) (int, map[string]any) {
+// answer decides, and completes the entry that this made in the journal.
+func (s *Server) answer(r *http.Request, arrived time.Time) (int, map[string]any) {
 	s.Lock()
 	defer s.Unlock()
+	n := len(s.Journal)
+	status, body := s.decide(r)
+	if len(s.Journal) > n {
+		e := &s.Journal[n]
+		e.Source, e.Arrived = r.Header.Get("X-Replica"), arrived
+		if access, ok := body["access_token"].(string); ok {
+			e.Issued = s.ByAccess[access]
+		}
+	}
+	return status, body
+}
+
+func (s *Server) decide(r *http.Request) (int, map[string]any) {
 	if !s.knows(r) {
 		s.Note(Entry{Kind: Client})
 		return http.StatusUnauthorized, map[string]any{"error": "invalid_client"}
@@ -162,7 +192,9 @@ func (s *Server) Refresh(presented string) (int, map[string]any) {
 		return http.StatusBadRequest, refused
 	case found.Family.revoked || found.Family.Latest != found:
 		s.Note(Entry{User: found.Family.User, Kind: Reuse, Refresh: presented})
-		found.Family.revoked = true
+		if !found.Family.revoked {
+			found.Family.revoked, found.Family.Latest.Ended = true, time.Now()
+		}
 		return http.StatusBadRequest, refused
 	}
 	s.Note(Entry{User: found.Family.User, Kind: Refresh, Refresh: presented})
@@ -171,9 +203,10 @@ func (s *Server) Refresh(presented string) (int, map[string]any) {
 
 // Issue makes the next answer of a family. The mutex is held.
 func (s *Server) Issue(f *Family) map[string]any {
-	next := &Issue{Family: f, Access: "at-" + rand.Text(), Refresh: "rt-" + rand.Text(), expires: time.Now().Add(s.lifetime)}
+	now := time.Now()
+	next := &Issue{Family: f, Access: "at-" + rand.Text(), Refresh: "rt-" + rand.Text(), At: now, expires: now.Add(s.lifetime)}
 	if f.Latest != nil {
-		next.Seq = f.Latest.Seq + 1
+		next.Seq, f.Latest.Ended = f.Latest.Seq+1, now
 	}
 	f.Latest = next
 	s.ByRefresh[next.Refresh], s.ByAccess[next.Access] = next, next
