@@ -19,8 +19,8 @@ const (
 
 // Options describe one entry and what goes into it.
 type Options struct {
-	KV   *vault.KV // all sinks of a mount share one, which asks once for the mount's version
-	Path string    // below the mount
+	KV   *vault.KV
+	Path string // below the mount
 
 	// Data is what the entry holds, by key: nothing else.
 	Data map[string]sinks.Format
