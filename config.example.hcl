@@ -101,8 +101,12 @@ vault "main" {                                # Vault, or what speaks its API
   #}
 }
 
-http {                                        # /healthz and /readyz; without the block, neither
+http {                                        # /healthz, /readyz and /metrics; without the block, none of them
   address = "127.0.0.1:9466"
+}
+
+metrics {
+  per_token = true                            # false: sums per provider alone, for fleets of many thousands of tokens
 }
 
 control {                                     # where `tokend status` and the like find the daemon

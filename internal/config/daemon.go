@@ -12,6 +12,7 @@ import (
 var (
 	stateSchema   = schema{attrs: []string{"path", "key"}}
 	httpSchema    = schema{attrs: []string{"address"}}
+	metricsSchema = schema{attrs: []string{"per_token"}}
 	controlSchema = schema{attrs: []string{"socket", "group"}}
 	logSchema     = schema{attrs: []string{"level", "format"}}
 )
@@ -68,6 +69,16 @@ func (d *decoder) http(s section) *HTTP {
 		s.fault("address", "Unsuitable address", "An address is a host and a port, such as \"127.0.0.1:9466\" or \"[::1]:9466\".")
 	}
 	return http
+}
+
+func (d *decoder) metrics(s section) Metrics {
+	metrics := Metrics{PerToken: true}
+	if s.block == nil {
+		return metrics
+	}
+	d.blocks(s.body, &metricsSchema)
+	s.boolean("per_token", &metrics.PerToken)
+	return metrics
 }
 
 func (d *decoder) control(s section) Control {

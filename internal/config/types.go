@@ -22,6 +22,7 @@ type Config struct {
 	State     State
 	HA        *HA   // nil without an ha block
 	HTTP      *HTTP // nil without an http block
+	Metrics   Metrics
 	Control   Control
 	Log       Log
 	Providers []*Provider // by name
@@ -104,8 +105,13 @@ type HA struct {
 	Identity      string        // of this replica, for people; empty for one that is made up at start
 }
 
-// HTTP is the listener of health: /healthz and /readyz.
+// HTTP is the listener of health and metrics: /healthz, /readyz and /metrics.
 type HTTP struct{ Address string } // host:port
+
+// Metrics is what /metrics shows.
+type Metrics struct {
+	PerToken bool // series of every token and sink, beside those of every provider
+}
 
 // Control is the unix socket that the command line talks to.
 type Control struct {
