@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -32,6 +33,7 @@ func replicaMain() int {
 	g, err := New(Options{
 		Client: client.Coordination(), Namespace: namespace, Name: "tokend", Identity: os.Getenv("HA_REPLICA"), Shards: processShards,
 		LeaseDuration: leaseDuration, RenewEvery: renewEvery,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("replica", os.Getenv("HA_REPLICA")),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -81,7 +83,7 @@ func startProcess(t *testing.T, namespace, kubeconfig, name string) *process {
 	t.Helper()
 	p := &process{name: name, cmd: exec.Command(os.Args[0])}
 	p.cmd.Env = append(os.Environ(), "HA_REPLICA="+name, "HA_NAMESPACE="+namespace, "HA_KUBECONFIG="+kubeconfig)
-	p.cmd.Stderr = os.Stderr
+	p.cmd.Stderr = t.Output()
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

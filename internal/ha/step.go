@@ -24,10 +24,10 @@ func (g *Group) step(ctx context.Context, now time.Time) (done bool) {
 	if !g.stepped.IsZero() && elapsed(g.stepped, now) > g.blindAfter() {
 		g.log.Warn("this process stood still, or its clock was set", "for", elapsed(g.stepped, now))
 		g.forgive(now)
-		g.sighted = false
+		g.lookAgain()
 	}
 	if elapsed(g.seen, now) > g.blindAfter() {
-		g.stopWatch() // a connection that is broken may well look like one without news
+		g.lookAgain() // a connection that is broken may well look like one without news
 	}
 	g.stepped = now
 	g.checkHolds(now)
@@ -46,6 +46,12 @@ func (g *Group) step(ctx context.Context, now time.Time) (done bool) {
 	}
 	g.keepHolds(ctx, now)
 	return g.finished(now)
+}
+
+// lookAgain gives the view up, so that a new one is listed, with the lock held.
+func (g *Group) lookAgain() {
+	g.sighted = false
+	g.stopWatch()
 }
 
 // checkHolds drops the holds that have ended.
