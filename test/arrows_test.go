@@ -24,7 +24,7 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"cmd/tokend": {
 			"internal/app", "internal/config", "internal/control", "internal/devserver",
-			"internal/devview", "internal/loopback", "internal/sinks", "internal/token",
+			"internal/devview", "internal/loopback", "internal/problem", "internal/sinks", "internal/token",
 			"internal/state/file", // an exit code of its own for a state that another daemon holds
 		},
 		"internal/app":              {anything},
@@ -40,6 +40,8 @@ func arrows() map[string][]string {
 		"internal/loopback":         {},
 		"internal/observe":          {"internal/refresher", "internal/token"},
 		"internal/probe":            {"internal/loopback", "internal/token"},
+		"internal/page":             {"internal/control", "internal/problem", "internal/refresher", "internal/token"},
+		"internal/problem":          {"internal/token"},
 		"internal/refresher":        {"internal/token"},
 		"internal/sinks":            {"internal/token"},
 		"internal/sinks/file":       {"internal/sinks", "internal/token"},

@@ -186,7 +186,7 @@ func problems(t token.Status, now time.Time) []cell {
 	var notes []cell
 	note := func(what string, p *token.Problem) {
 		if p != nil {
-			notes = append(notes, cell{fmt.Sprintf("%s %s: %s", what, relative(p.At, now), oneLine(p.Message)), red})
+			notes = append(notes, cell{fmt.Sprintf("%s %s: %s%s", what, relative(p.At, now), oneLine(p.Message), codeOf(p)), red})
 		}
 	}
 	if t.Failures > 0 || t.State != token.StateFresh {
@@ -202,6 +202,14 @@ func problems(t token.Status, now time.Time) []cell {
 		note("probe failed", t.Probe.LastError)
 	}
 	return notes
+}
+
+// codeOf is what tokend explain is to be asked.
+func codeOf(p *token.Problem) string {
+	if p.Code == "" {
+		return ""
+	}
+	return " [" + p.Code + "]"
 }
 
 func attempts(failures int) string {

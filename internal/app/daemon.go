@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokend-project/tokend/internal/control"
+	"github.com/tokend-project/tokend/internal/problem"
 	"github.com/tokend-project/tokend/internal/refresher"
 	"github.com/tokend-project/tokend/internal/token"
 )
@@ -19,6 +20,7 @@ func (a *App) Status() control.Status {
 	count, quantiles := a.stats.Quantiles(0.5, 0.9, 0.99)
 	s.Delivery = control.DeliveryStats{Count: count, P50: ms(quantiles[0]), P90: ms(quantiles[1]), P99: ms(quantiles[2])}
 	s.Tokens = a.refresher.Status()
+	problem.Annotate(s.Tokens)
 	s.HA = a.replicas.status()
 	a.mu.Lock()
 	defer a.mu.Unlock()

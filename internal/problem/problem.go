@@ -1,0 +1,111 @@
+package problem
+
+import (
+	"slices"
+
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// Entry explains one code.
+type Entry struct {
+	Code   string   `json:"code"`           // lower case, as it stands in status and log
+	Also   []string `json:"also,omitempty"` // other codes that mean the same
+	Title  string   `json:"title"`          // what has happened, in one short sentence without a full stop
+	Cause  string   `json:"cause"`          // why that happens
+	Remedy string   `json:"remedy"`         // what a person can do, or that nothing is to be done
+}
+
+// Group is a part of the table.
+type Group struct {
+	Title   string
+	Entries []Entry
+}
+
+// Groups returns the whole table in the order in which it is read.
+func Groups() []Group {
+	return []Group{
+		{"The token request did not get through", requests},
+		{"The server refused", refusals},
+		{"The server's answer cannot be used", answers},
+		{"A token as a whole", tokens},
+		{"Sinks, hooks and probes", places},
+		{"The daemon", daemon},
+		{"What a command was told", commands},
+	}
+}
+
+// Codes returns every code, other spellings included, sorted.
+func Codes() []string {
+	var all []string
+	for _, g := range Groups() {
+		for _, e := range g.Entries {
+			all = append(append(all, e.Code), e.Also...)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Find returns the entry of a code.
+func Find(code string) (Entry, bool) {
+	if code == "" {
+		return Entry{}, false
+	}
+	for _, g := range Groups() {
+		for _, e := range g.Entries {
+			if e.Code == code || slices.Contains(e.Also, code) {
+				return e, true
+			}
+		}
+	}
+	return Entry{}, false
+}
+
+// Code returns the code that explains p: its own where that is known, else that
+// of its class, else otherwise. Servers have error codes of their own; those
+// stand in the message, and the class says what they mean here.
+func Code(p *token.Problem, otherwise string) string {
+	for _, code := range []string{p.Code, p.Class} {
+		if e, ok := Find(code); ok {
+			return e.Code
+		}
+	}
+	return otherwise
+}
+
+// Annotate gives every problem of the statuses a code that Find knows. Problems
+// are replaced and not written to, since others may read them meanwhile.
+func Annotate(all []token.Status) {
+	for i := range all {
+		s := &all[i]
+		annotate(&s.LastError, "attempt_failed")
+		for j := range s.Sinks {
+			annotate(&s.Sinks[j].LastError, sinkCode(s.Sinks[j].Kind))
+		}
+		if s.Hook != nil {
+			annotate(&s.Hook.LastError, "hook_failed")
+		}
+		if s.Probe != nil {
+			annotate(&s.Probe.LastError, "probe_failed")
+		}
+	}
+}
+
+func annotate(p **token.Problem, otherwise string) {
+	if *p == nil {
+		return
+	}
+	if code := Code(*p, otherwise); code != (*p).Code {
+		named := **p
+		named.Code = code
+		*p = &named
+	}
+}
+
+// sinkCode is the code of a failure that is known by the kind of its sink alone.
+func sinkCode(kind string) string {
+	if e, ok := Find("sink_" + kind); ok {
+		return e.Code
+	}
+	return "sink_failed"
+}
