@@ -1,0 +1,11 @@
+// Package remotebench measures tokend's sinks in Kubernetes and Vault side by side
+// with the bare client doing the same writes, on real servers on this machine:
+//
+//	go test -run '^$' -bench . -benchtime 1x -timeout 30m ./test/remotebench
+//
+// Each benchmark fills a thousand places from nothing (cold), and then keeps them
+// at a steady rate of refreshes. The bare client makes the same writes with as many
+// at a time; tokend, in the same time, also starts, asks for a thousand tokens and
+// keeps its records. The figures are ratios of one run, since a machine's own speed
+// is in both.
+package remotebench
