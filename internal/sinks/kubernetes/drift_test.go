@@ -205,19 +205,28 @@ func TestImmutableSecret(t *testing.T) {
 
 func TestTypeThatDiffers(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	_, err := p.secrets.Create(t.Context(), &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: name}, Type: corev1.SecretTypeBasicAuth, StringData: map[string]string{"username": "kept"},
-	}, metav1.CreateOptions{})
-	p.must(err)
-	s := p.sink()
-	_, err = s.Write(t.Context(), sinktest.Token(1))
-	p.says(err, "kubernetes.io/basic-auth", "Opaque", "delete the Secret")
-	p.says(s.Check(t.Context()), "kubernetes.io/basic-auth")
-	same := p.sink(func(o *sink.Options) { o.Type = string(corev1.SecretTypeBasicAuth) })
-	p.write(same, 1, true)
-	p.holds(1)
-	p.delete()
-	p.write(s, 1, true)
-	p.holds(1)
+	for _, watched := range []bool{true, false} {
+		p := newPlace(t)
+		_, err := p.secrets.Create(t.Context(), &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Type: corev1.SecretTypeBasicAuth, StringData: map[string]string{"username": "kept"},
+		}, metav1.CreateOptions{})
+		p.must(err)
+		s := p.sink()
+		if watched { // which does not see it, for it has no label
+			p.follow(s)
+		}
+		for range 2 {
+			_, err = s.Write(t.Context(), sinktest.Token(1))
+			p.says(err, "kubernetes.io/basic-auth", "Opaque", "delete the Secret")
+		}
+		if !watched {
+			p.says(s.Check(t.Context()), "kubernetes.io/basic-auth")
+		}
+		same := p.sink(func(o *sink.Options) { o.Type = string(corev1.SecretTypeBasicAuth) })
+		p.write(same, 1, true)
+		p.holds(1)
+		p.delete()
+		p.write(s, 1, true)
+		p.holds(1)
+	}
 }

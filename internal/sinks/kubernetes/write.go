@@ -71,7 +71,7 @@ func (s *Sink) Write(ctx context.Context, t token.Token) (changed bool, err erro
 // by more than a moment.
 func (s *Sink) now(ctx context.Context) (at kube.Seen, current bool, err error) {
 	s.mu.Lock()
-	own, watching := s.own, s.watching > 0
+	own, wrote, watching := s.own, s.wrote, s.watching > 0
 	s.mu.Unlock()
 	if watching {
 		wait, cancel := context.WithTimeout(ctx, firstList)
@@ -84,7 +84,9 @@ func (s *Sink) now(ctx context.Context) (at kube.Seen, current bool, err error) 
 	case seen.ResourceVersion != "" && !own.NewerThan(seen):
 		return seen, current, nil
 	case own.ResourceVersion != "":
-		return own, current, nil
+		// What was read and not written here may lack tokend's label, and then the
+		// watch tells nothing of it, its deletion included.
+		return own, current && own.ResourceVersion == wrote, nil
 	}
 	at, err = s.reread(ctx)
 	return at, true, err
