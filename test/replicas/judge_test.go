@@ -24,6 +24,12 @@ const (
 	underway = time.Second
 )
 
+// thief is who steals Leases, and outage what is nobody's fault.
+const (
+	thief  = "thief"
+	outage = "outage"
+)
+
 // disturbance is what the test did, and to whom.
 type disturbance struct {
 	kind     string
@@ -42,6 +48,7 @@ type facts struct {
 	disturbed []disturbance
 	lost      map[string]int // answers that an incarnation says it waited for in vain, by "source token"
 	patches   testbed.Requests
+	late      func(from, to time.Time) time.Duration // see meter
 	ended     time.Time
 }
 
@@ -53,7 +60,8 @@ type tally struct {
 	ambiguous         int // requests whose answer was never kept
 	unsent            int // intents without a request
 	replays           int // superseded refresh tokens that were presented
-	late, lateWrites  int // under way when their sender was stopped
+	delayed           int // requests that were under way when their sender was stopped
+	delayedWrites     int
 	timeouts          int // answers that a healthy replica waited for in vain
 	unprovoked        int // Leases that went to another although nobody had done anything
 	slowest           time.Duration
@@ -70,7 +78,7 @@ func (j *judge) fault(format string, args ...any) {
 	j.faults = append(j.faults, fmt.Sprintf(format, args...))
 }
 
-// deaf is how long a token may be dead.
+// run judges everything. deadFor is how long a token may be dead.
 func (j *judge) run(deadFor time.Duration) {
 	j.faults = append(j.faults, j.problems...)
 	byUser := map[string][]*strict.Entry{}
@@ -96,7 +104,7 @@ func (j *judge) run(deadFor time.Duration) {
 func (j *judge) String() string {
 	return fmt.Sprintf("%d logins, %d refreshes, %d writes of sinks; %d answers never kept, %d intents never sent, %d logins and %d replays after those; "+
 		"under way when their sender was stopped: %d requests, %d writes; %d answers timed out; %d Leases went astray by themselves; a token was dead for at most %.2f s",
-		j.logins, j.refreshes, j.writes, j.ambiguous, j.unsent, j.relogins, j.replays, j.late, j.lateWrites, j.timeouts, j.unprovoked, j.slowest.Seconds())
+		j.logins, j.refreshes, j.writes, j.ambiguous, j.unsent, j.relogins, j.replays, j.delayed, j.delayedWrites, j.timeouts, j.unprovoked, j.slowest.Seconds())
 }
 
 // excused reports whether somebody did something to a source, or to a shard,
@@ -328,7 +336,7 @@ func (t *trial) due(i *strict.Issue) time.Time {
 // lateRequest is one whose sender held no Lease. That is only allowed for what was
 // already made durable when it lost it.
 func (t *trial) lateRequest(e *strict.Entry, lost uint64) {
-	t.late++
+	t.delayed++
 	intents := t.intents[sha256.Sum256([]byte(e.Refresh))]
 	if !t.excused(e.Source, t.shard, e.Arrived.Add(-recoverWithin), e.Arrived) || e.Refresh != "" && (len(intents) == 0 || intents[0] > lost) {
 		t.fault("%s sent a %s at %s without its Lease", e.Source, e.Kind, clock(e.Arrived))
@@ -345,10 +353,18 @@ func (t *trial) sinkFollowsRecord() {
 			t.fault("the sink went back from generation %d to %d", generation, w.generation)
 		}
 		generation = w.generation
-		if kept := t.access[w.access]; kept == 0 || kept > w.revision {
+		// When the state fails after an answer, the answer is published from memory:
+		// it is all there is.
+		if kept := t.access[w.access]; (kept == 0 || kept > w.revision) && !t.duringOutage(w.seen) {
 			t.fault("the sink held generation %d before the record did", w.generation)
 		}
 	}
+}
+
+func (t *trial) duringOutage(at time.Time) bool {
+	return slices.ContainsFunc(t.disturbed, func(d disturbance) bool {
+		return d.kind == outage && d.from.Before(at) && at.Before(d.to.Add(recoverWithin))
+	})
 }
 
 // dead looks how long the sink held a token that was not live.
@@ -358,8 +374,8 @@ func (t *trial) dead(most time.Duration) {
 		if since.IsZero() {
 			return
 		}
-		t.slowest = max(t.slowest, until.Sub(since))
-		if until.Sub(since) > most {
+		t.slowest = max(t.slowest, until.Sub(since)-t.late(since, until))
+		if until.Sub(since) > most+t.late(since, until) {
 			t.fault("its token was dead for %v from %s on", until.Sub(since), clock(since))
 		}
 	}
@@ -395,7 +411,7 @@ func (t *trial) writers() {
 		if ok, _ := t.held(name+"-", t.shard, p.At); ok {
 			continue
 		}
-		t.lateWrites++
+		t.delayedWrites++
 		if !slices.ContainsFunc(t.entries, func(e *strict.Entry) bool {
 			return strings.HasPrefix(e.Source, name+"-") && e.Arrived.Before(p.At) &&
 				slices.ContainsFunc(t.disturbed, func(d disturbance) bool {
@@ -434,7 +450,7 @@ func (f *fleet) verdict(t *testing.T, ended time.Time, deadFor time.Duration) *j
 		t.Fatal(err)
 	}
 	j := &judge{facts: facts{
-		plan: f.plan, history: f.history.copied(), lost: f.lost(), ended: ended, disturbed: f.disturbed,
+		plan: f.plan, history: f.history.copied(), lost: f.lost(), ended: ended, disturbed: f.disturbed, late: f.meter.between,
 		patches: all.In(f.namespace).Where(func(r testbed.Request) bool { return r.Verb == "patch" && r.Resource == "secrets" }),
 	}}
 	f.server.Lock()

@@ -18,8 +18,6 @@ import (
 // otherwise.
 const defaultRounds = 100
 
-const thief = "thief"
-
 func rounds(t *testing.T) int {
 	t.Helper()
 	s, set := os.LookupEnv("REPLICAS_ROUNDS")
@@ -40,7 +38,7 @@ func TestDisturbedReplicasNeverDoAnythingTwice(t *testing.T) {
 	for name, names := range map[string][]string{"two": {"a", "b"}, "three": {"a", "b", "c"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, cluster, plan{shards: 8, tokens: 200, lifetime: 30 * time.Second, pace: 40 * time.Millisecond}, names...)
+			f := newFleet(t, cluster, plan{shards: 8, tokens: 200, lifetime: 30 * time.Second, pace: 200 * time.Millisecond}, names...)
 			f.begin(t)
 			kinds := f.kinds()
 			began := time.Now()
@@ -52,9 +50,8 @@ func TestDisturbedReplicasNeverDoAnythingTwice(t *testing.T) {
 			ended := time.Now()
 			f.end(t)
 			j := f.verdict(t, ended, recoverWithin)
-			line := fmt.Sprintf("%s replicas, %d rounds in %.0f s: %s; all held and live again after at most %.2f s, spread evenly after %.2f s",
-				name, n, took.Seconds(), j, f.slowest.Seconds(), f.slowEven.Seconds())
-			t.Log(line)
+			t.Logf("%s replicas, %d rounds in %.0f s, for %.1f s of which the API server was slow: %s; all held and live again after at most %.2f s, spread evenly %.2f s later",
+				name, n, took.Seconds(), f.meter.since(began).Seconds(), j, f.slowest.Seconds(), f.slowEven.Seconds())
 			if n >= defaultRounds/2 && j.ambiguous+j.unsent == 0 {
 				t.Error("no round hit a request in flight: this proves nothing")
 			}
@@ -91,10 +88,9 @@ func (f *fleet) disturb(kind, source string, shard int, from, to time.Time) {
 // live, and notes how long that took.
 func (f *fleet) recovered(t *testing.T, since time.Time, what string, of ...*replica) {
 	t.Helper()
-	deadline := since.Add(recoverWithin)
-	f.awaitHeld(t, deadline, what, of...)
-	f.awaitLive(t, deadline, what)
-	f.slowest = max(f.slowest, time.Since(since))
+	f.awaitHeld(t, since, recoverWithin, what, of...)
+	f.awaitLive(t, since, recoverWithin, what)
+	f.slowest = max(f.slowest, time.Since(since)-f.meter.since(since))
 }
 
 // even waits until the shards are spread again. What was taken beyond a share,
@@ -102,8 +98,8 @@ func (f *fleet) recovered(t *testing.T, since time.Time, what string, of ...*rep
 func (f *fleet) even(t *testing.T, what string) {
 	t.Helper()
 	since := time.Now()
-	f.awaitEven(t, since.Add(4*leaseDuration+5*time.Second), what, f.replicas...)
-	f.slowEven = max(f.slowEven, time.Since(since))
+	f.awaitEven(t, since, 4*leaseDuration+5*time.Second, what, f.replicas...)
+	f.slowEven = max(f.slowEven, time.Since(since)-f.meter.since(since))
 }
 
 // pause lets a round begin at no particular moment.
