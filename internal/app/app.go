@@ -43,6 +43,8 @@ type App struct {
 	salt      []byte
 	started   time.Time
 	stats     *observe.Delivery
+	metrics   *observe.Metrics
+	hashes    hashes
 	store     state.Store
 	clients   *clients
 	places    *destinations
@@ -105,10 +107,7 @@ func (a *App) assemble(ctx context.Context, cfg *config.Config) (err error) {
 		return err
 	}
 	a.places = &destinations{files: monitor, clients: a.clients}
-	o := refresher.Options{
-		Store: a.store, Writers: writers(),
-		Observers: append([]refresher.Observer{observe.NewLog(a.logger), a.stats}, a.options.Observers...),
-	}
+	o := refresher.Options{Store: a.store, Writers: writers(), Observers: a.observers()}
 	if cfg.HA != nil && !a.options.Alone {
 		if a.replicas, err = a.join(cfg.HA); err != nil {
 			return err
@@ -118,6 +117,17 @@ func (a *App) assemble(ctx context.Context, cfg *config.Config) (err error) {
 	}
 	a.refresher = refresher.New(o)
 	return nil
+}
+
+// observers is the list of those who hear of events. Without an address nobody
+// can ask for metrics, and nothing is counted for them.
+func (a *App) observers() []refresher.Observer {
+	list := []refresher.Observer{observe.NewLog(a.logger), a.stats}
+	if a.fixed.http.Address != "" {
+		a.metrics = observe.NewMetrics(observe.MetricsOptions{Version: a.options.Version, PerToken: a.fixed.metrics.PerToken})
+		list = append(list, a.metrics)
+	}
+	return append(list, a.options.Observers...)
 }
 
 // Close releases what New took, for an App that is not run.

@@ -187,7 +187,7 @@ func TestHTTPBlockServesHealthUntilTheEnd(t *testing.T) {
 	path := h.config(t, "c.hcl", "", h.person("ann", ""), fmt.Sprintf("http {\n address = %q\n}", address))
 	stop := h.run(t, h.open(t, path))
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for page, want := range map[string]string{"/healthz": "ok\n", "/readyz": `{"ready":true,"waiting":{}}` + "\n"} {
+	for page, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n", "/readyz?format=json": `{"ready":true,"tokens":1,"waiting":{}}` + "\n"} {
 		resp, err := client.Get("http://" + address + page)
 		if err != nil {
 			t.Fatal(err)

@@ -23,7 +23,7 @@ func (a *App) listen() (func(context.Context) error, error) {
 		return nil, fmt.Errorf("listening for http: %w", err)
 	}
 	server := &http.Server{
-		Handler: observe.Handler(a.refresher), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
+		Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
 	}
@@ -35,4 +35,15 @@ func (a *App) listen() (func(context.Context) error, error) {
 		}
 		return nil
 	}, nil
+}
+
+// routes is the list of what the address of the http block serves.
+func (a *App) routes() http.Handler {
+	mux := http.NewServeMux()
+	health := observe.Handler(a.refresher)
+	mux.Handle("/healthz", health)
+	mux.Handle("/readyz", health)
+	mux.Handle("/readyz/", health)
+	mux.Handle("GET /metrics", a.metrics.Handler(watched{a}))
+	return mux
 }

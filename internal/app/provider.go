@@ -22,6 +22,7 @@ type provider struct {
 	client *endpoint.Client
 	probes *http.Transport
 	print  refresher.Fingerprint
+	ends   ends // of its certificates
 }
 
 // close drops idle connections; requests in flight keep theirs.
@@ -47,7 +48,7 @@ func newProvider(p *config.Provider, pr *printer, running map[string]*provider) 
 	if err != nil {
 		return nil, fmt.Errorf("provider %q: preparing probes: %w", p.Name, err)
 	}
-	return &provider{client: client, probes: probes, print: print}, nil
+	return &provider{client: client, probes: probes, print: print, ends: endsOf(p.TLS)}, nil
 }
 
 func endpointConfig(p *config.Provider) endpoint.Config {

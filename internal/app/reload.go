@@ -108,10 +108,11 @@ type fixed struct {
 	control config.Control
 	log     config.Log
 	http    config.HTTP
+	metrics config.Metrics
 }
 
 func fixedOf(cfg *config.Config) fixed {
-	f := fixed{state: cfg.State, control: cfg.Control, log: cfg.Log}
+	f := fixed{state: cfg.State, control: cfg.Control, log: cfg.Log, metrics: cfg.Metrics}
 	if cfg.HA != nil {
 		f.ha = *cfg.HA
 	}
@@ -130,6 +131,7 @@ func (a *App) warnFixed(cfg *config.Config) {
 	}{
 		{"state", now.state != a.fixed.state}, {"ha", now.ha != a.fixed.ha}, {"control", now.control != a.fixed.control},
 		{"log", now.log != a.fixed.log}, {"http", now.http != a.fixed.http},
+		{"metrics", now.metrics != a.fixed.metrics},
 	} {
 		if block.changed {
 			a.logger.Warn("a changed block takes effect at the next start", "event", "restart_needed", "block", block.name)

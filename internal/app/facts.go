@@ -1,0 +1,83 @@
+package app
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tokend-project/tokend/internal/observe"
+	"github.com/tokend-project/tokend/internal/refresher"
+	"github.com/tokend-project/tokend/internal/token"
+)
+
+// watched is the App as metrics know it.
+type watched struct{ *App }
+
+// Status implements observe.Daemon.
+func (w watched) Status() []token.Status { return w.refresher.Status() }
+
+// Facts implements observe.Daemon.
+func (w watched) Facts() observe.Facts {
+	a := w.App
+	a.mu.Lock()
+	f := observe.Facts{LoadedAt: a.loadedAt, Refused: a.problem != nil}
+	for name, p := range a.providers {
+		for use, end := range map[string]time.Time{"client": p.ends.client, "ca": p.ends.ca} {
+			if !end.IsZero() {
+				f.Certificates = append(f.Certificates, observe.Certificate{Provider: name, Use: use, NotAfter: end})
+			}
+		}
+	}
+	a.mu.Unlock()
+	slices.SortFunc(f.Certificates, func(x, y observe.Certificate) int {
+		return cmp.Or(strings.Compare(x.Provider, y.Provider), strings.Compare(x.Use, y.Use))
+	})
+	f.ConfigHash = a.hashes.of(f.LoadedAt, a.refresher.Specs)
+	if s := a.replicas.status(); s != nil {
+		f.Replica = &observe.Replica{Lease: s.Name, Shards: s.Shards, Held: s.Held, Members: len(s.Members), Trouble: s.Problem != ""}
+	}
+	return f
+}
+
+// hashes keeps the hash of the configuration that was loaded last: a fleet's
+// takes milliseconds, and scrapes come more often than reloads.
+type hashes struct {
+	mu     sync.Mutex
+	loaded time.Time
+	hash   string
+}
+
+func (h *hashes) of(loaded time.Time, specs func() []*refresher.Spec) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.hash == "" || !h.loaded.Equal(loaded) {
+		h.loaded, h.hash = loaded, configHash(specs())
+	}
+	return h.hash
+}
+
+// configHash covers which tokens are kept, from where, by which schedule and in
+// which sinks, and no secret: one that could be guessed must not be in what
+// everybody may scrape. It is the same in every replica.
+func configHash(specs []*refresher.Spec) string {
+	lines := make([]string, 0, len(specs))
+	for _, s := range specs {
+		var b strings.Builder
+		sched := s.Policy.Schedule
+		fmt.Fprintf(&b, "%q %q %q %q %v %v %v %d/%d ", s.Name, s.Provider, s.Grant, s.Binding, s.Policy.Timeout, s.Policy.UseRefresh, s.Policy.Grace,
+			len(sched.Cron), len(sched.LoginCron))
+		fmt.Fprintf(&b, "%v %v %v %v %t %v", sched.RefreshAt, sched.Jitter, sched.Lead, sched.MinInterval, s.Hook != nil, s.ProbeAt)
+		for i := range s.Sinks {
+			fmt.Fprintf(&b, " %q %q", s.Sinks[i].Kind, s.Sinks[i].Target)
+		}
+		lines = append(lines, b.String())
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return hex.EncodeToString(sum[:8])
+}
