@@ -56,8 +56,8 @@ type Client struct {
 // kubectl's rules hold: $KUBECONFIG, then ~/.kube/config. Exec plugins of a
 // kubeconfig work.
 //
-// The first client of a process also redirects klog, which client-go logs to and
-// which is one for the whole process, to its logger.
+// klog, which client-go logs to, is one for the whole process. It goes to the
+// logger of the first client, and nowhere before there is one.
 func New(o Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

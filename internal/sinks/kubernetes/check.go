@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/tokend-project/tokend/internal/token"
 )
@@ -53,11 +54,20 @@ func (s *Sink) Check(ctx context.Context) error {
 }
 
 func (s *Sink) prove(ctx context.Context, c content) error {
-	if _, _, err := s.apply(ctx, c, "", true); err != nil {
+	_, _, refused := s.apply(ctx, c, "", true)
+	if refused != nil && !apierrors.IsInvalid(refused) {
+		return refused
+	}
+	_, at, err := s.read(ctx)
+	if err != nil {
 		return err
 	}
-	_, _, err := s.read(ctx)
-	return err
+	if at.Exists() { // without tokend's label, the watch could not know of it
+		if err := s.permits(at); err != nil {
+			return err
+		}
+	}
+	return refused
 }
 
 // watched is why the watch does not run, once it has tried.

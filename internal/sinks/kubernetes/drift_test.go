@@ -219,9 +219,7 @@ func TestTypeThatDiffers(t *testing.T) {
 			_, err = s.Write(t.Context(), sinktest.Token(1))
 			p.says(err, "kubernetes.io/basic-auth", "Opaque", "delete the Secret")
 		}
-		if !watched {
-			p.says(s.Check(t.Context()), "kubernetes.io/basic-auth")
-		}
+		p.says(s.Check(t.Context()), "kubernetes.io/basic-auth", "delete the Secret")
 		same := p.sink(func(o *sink.Options) { o.Type = string(corev1.SecretTypeBasicAuth) })
 		p.write(same, 1, true)
 		p.holds(1)

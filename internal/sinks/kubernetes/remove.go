@@ -48,11 +48,12 @@ func (s *Sink) Remove(ctx context.Context) error {
 	return fmt.Errorf("secret %s: somebody else changes it again and again: it changed %d times while it was to be removed", s.Target(), maxConflicts)
 }
 
-// forget notes that there is nothing to hold any more.
+// forget notes that there is nothing to hold any more. The watch may not have seen
+// it go.
 func (s *Sink) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.own, s.wrote, s.held, s.doubt = kube.Seen{}, "", nil, nil
+	s.own, s.wrote, s.held, s.doubt, s.unsure = kube.Seen{}, "", nil, nil, true
 }
 
 // ours reports whether the Secret was last written by tokend for this token. One

@@ -55,6 +55,7 @@ type Sink struct {
 	own      kube.Seen     // the Secret as this Sink wrote or read it last
 	wrote    string        // the version that this Sink wrote last
 	held     []kube.Digest // the fields that it has to hold; nil before the first Write
+	unsure   bool          // what is known, by the watch too, may be older than what was done
 	doubt    []kube.Digest // what a PATCH without an answer was to write; nil when there is none
 	drifts   map[*notifier]struct{}
 }

@@ -35,18 +35,18 @@ func (s *Sink) Write(ctx context.Context, t token.Token) (changed bool, err erro
 	}
 	s.begin()
 	defer s.end()
-	at, current, err := s.now(ctx)
+	at, known, err := s.now(ctx)
 	if err != nil {
 		return false, err
 	}
 	for range maxConflicts {
 		same := s.same(at, c)
 		problem := s.judge(at, t)
-		if !current && (same || problem != nil) { // both count only when they are certain
+		if same && known < current || problem != nil && known < certain {
 			if at, err = s.reread(ctx); err != nil {
 				return false, err
 			}
-			current = true
+			known = certain
 			continue
 		}
 		if same {
@@ -62,34 +62,49 @@ func (s *Sink) Write(ctx context.Context, t token.Token) (changed bool, err erro
 		if at, err = s.reread(ctx); err != nil {
 			return false, err
 		}
-		current = true
+		known = certain
 	}
 	return false, fmt.Errorf("secret %s: somebody else changes it again and again: it changed %d times while it was to be written", s.Target(), maxConflicts)
 }
 
-// now is what is known of the Secret; current is false when it may be out of date
-// by more than a moment.
-func (s *Sink) now(ctx context.Context) (at kube.Seen, current bool, err error) {
+// knowledge is how well the Secret is known. To be content with it takes a watch
+// that would tell of a change; to refuse it, a look at it.
+type knowledge int
+
+const (
+	outdated knowledge = iota // it may have changed long ago
+	current                   // the watch has told nothing else yet
+	certain                   // it was just read
+)
+
+// now is what is known of the Secret, without a request where that is possible.
+func (s *Sink) now(ctx context.Context) (at kube.Seen, known knowledge, err error) {
 	s.mu.Lock()
-	own, wrote, watching := s.own, s.wrote, s.watching > 0
+	own, wrote, watching, unsure := s.own, s.wrote, s.watching > 0, s.unsure
 	s.mu.Unlock()
-	if watching {
+	if watching && !unsure {
 		wait, cancel := context.WithTimeout(ctx, firstList)
 		s.secrets.Wait(wait)
 		cancel()
 	}
-	seen, current := s.secrets.Get(s.name)
-	current = current && watching
+	seen, live := s.secrets.Get(s.name)
+	if live && watching {
+		known = current
+	}
 	switch {
+	case unsure:
 	case seen.ResourceVersion != "" && !own.NewerThan(seen):
-		return seen, current, nil
-	case own.ResourceVersion != "":
+		return seen, known, nil
+	case own.ResourceVersion == "":
+	case own.ResourceVersion == wrote:
+		return own, known, nil
+	default:
 		// What was read and not written here may lack tokend's label, and then the
 		// watch tells nothing of it, its deletion included.
-		return own, current && own.ResourceVersion == wrote, nil
+		return own, outdated, nil
 	}
 	at, err = s.reread(ctx)
-	return at, true, err
+	return at, certain, err
 }
 
 // reread looks at the Secret itself.
@@ -122,11 +137,10 @@ func (s *Sink) put(ctx context.Context, c content, at kube.Seen) (changed bool, 
 	switch {
 	case err == nil:
 		s.own, s.wrote = kube.Written(uid, after, s.kind, c.marks, c.fields), after
-		s.held, s.doubt = c.fields, nil
+		s.held, s.doubt, s.unsure = c.fields, nil, false
 		return after != at.ResourceVersion, nil
 	case undecided(err):
-		s.doubt = c.fields
-		s.own = kube.Seen{} // nobody knows
+		s.doubt, s.unsure = c.fields, true
 	}
 	return false, err
 }
@@ -140,6 +154,6 @@ func (s *Sink) settle(at kube.Seen, c content) (changed bool) {
 	if changed {
 		s.wrote = at.ResourceVersion
 	}
-	s.held, s.doubt = c.fields, nil
+	s.held, s.doubt, s.unsure = c.fields, nil, false
 	return changed
 }
