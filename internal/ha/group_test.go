@@ -108,7 +108,7 @@ func (r *replica) watchFrees(req *http.Request) {
 			continue
 		}
 		r.mu.RLock()
-		freeing := r.holds[shard] != nil && r.holds[shard].drained
+		freeing := r.holds[shard] != nil && r.holds[shard].gone
 		r.mu.RUnlock()
 		if freeing {
 			r.freed.Add(1)
@@ -268,7 +268,7 @@ func (f *fleet) leases(t *testing.T) map[string]*coordinationv1.Lease {
 	return all
 }
 
-const soon = 10 * time.Second // on a busy machine
+const soon = 30 * time.Second // on a busy machine, where Leases of two seconds are lost now and then
 
 func TestReplicasShareEvenly(t *testing.T) {
 	t.Parallel()
@@ -330,7 +330,7 @@ func TestStandbyTakesOverAtOnceFromOneThatLeaves(t *testing.T) {
 	if len(left) != 1 || holderOf(left["tokend"]) != "" {
 		t.Errorf("what the last one left: %v", left)
 	}
-	if a.freed.Load() != 1 || b.freed.Load() != 1 {
+	if a.freed.Load() == 0 || b.freed.Load() == 0 {
 		t.Errorf("they freed %d and %d Leases", a.freed.Load(), b.freed.Load())
 	}
 	if b.Status().Held != nil || b.Holds(0) {
