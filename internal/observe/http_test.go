@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -94,7 +95,7 @@ func TestReadyzNamesWhatConsumersCannotUse(t *testing.T) {
 			map[string]string{"b": late, "c": "expired"},
 		},
 	} {
-		w := ask(source{status: c.status}, "GET", "/readyz")
+		w := ask(source{status: c.status}, "GET", "/readyz?format=json")
 		var got struct {
 			Ready   bool
 			Waiting map[string]string
@@ -115,7 +116,7 @@ func TestReadyzNamesWhatConsumersCannotUse(t *testing.T) {
 // Scripts read the fields whether or not there is anything in them.
 func TestReadyzHasAllFieldsAlways(t *testing.T) {
 	t.Parallel()
-	if got, want := ask(source{}, "GET", "/readyz").Body.String(), `{"ready":true,"waiting":{}}`+"\n"; got != want {
+	if got, want := ask(source{}, "GET", "/readyz?format=json").Body.String(), `{"ready":true,"tokens":0,"waiting":{}}`+"\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -133,9 +134,88 @@ func TestHandlerServesNothingElse(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/", "/healthz/", "/healthz/x", "/readyz/", "/metrics/../debug/pprof/", "/debug/pprof/", "/debug/vars"} {
+	for _, path := range []string{"/", "/healthz/", "/healthz/x", "/readyz/", "/readyz/a/b", "/metrics/../debug/pprof/", "/debug/pprof/", "/debug/vars"} {
 		if w := ask(s, "GET", path); w.Code == http.StatusOK {
 			t.Errorf("%s is served", path)
 		}
+	}
+}
+
+// replicated is what a replica sees that keeps one token of three.
+func replicated(now time.Time) source {
+	return source{
+		alive: func(context.Context) error { return nil },
+		status: []token.Status{
+			{Name: "a", State: token.StateFresh, Generation: 3, ExpiresAt: now.Add(time.Hour)},
+			{Name: "b", State: token.StateExpired, Generation: 2, ExpiresAt: now.Add(-time.Hour)},
+			{Name: "c", State: token.StateStandby},
+		},
+	}
+}
+
+func TestHealthIsPlainForPeopleAndJSONForPrograms(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := replicated(time.Now())
+		for _, c := range []struct {
+			path, accept string
+			code         int
+			want         string
+		}{
+			{"/healthz", "", 200, "ok\n"},
+			{"/healthz?format=json", "", 200, `{"alive":true}` + "\n"},
+			{"/healthz", "application/json", 200, `{"alive":true}` + "\n"},
+			{"/healthz", "text/html,application/xhtml+xml,application/json;q=0.9", 200, "ok\n"},
+			{"/healthz?format=text", "application/json", 200, "ok\n"},
+			{"/healthz?format=yaml", "", 400, "format is text or json\n"},
+			{"/readyz", "*/*", 503, "[-] b: expired\nnot ready: 1 of 3 tokens\n"},
+			{"/readyz?verbose", "", 503, "[+] a: fresh, expires in 1h0m0s\n[-] b: expired\n[=] c: another replica keeps it\nnot ready: 1 of 3 tokens\n"},
+			{"/readyz?verbose=false", "", 503, "[-] b: expired\nnot ready: 1 of 3 tokens\n"},
+			{"/readyz", "application/json", 503, `{"ready":false,"tokens":3,"standby":1,"waiting":{"b":"expired"}}` + "\n"},
+			{"/readyz/a", "", 200, "[+] a: fresh, expires in 1h0m0s\n"},
+			{"/readyz/b", "", 503, "[-] b: expired\n"},
+			{"/readyz/c", "", 200, "[=] c: another replica keeps it\n"},
+			{"/readyz/c", "application/json", 200, `{"token":"c","ready":true,"state":"standby"}` + "\n"},
+			{"/readyz/b?format=json", "", 503, `{"token":"b","ready":false,"state":"expired","expires_at":"` + s.status[1].ExpiresAt.Format(time.RFC3339Nano) + `","reason":"expired"}` + "\n"},
+			{"/readyz/d", "", 404, "no such token\n"},
+			{"/readyz/d?format=json", "", 404, `{"error":"no such token"}` + "\n"},
+		} {
+			r := httptest.NewRequest("GET", c.path, nil)
+			r.Header.Set("Accept", c.accept)
+			w := httptest.NewRecorder()
+			observe.Handler(s).ServeHTTP(w, r)
+			if w.Code != c.code || w.Body.String() != c.want {
+				t.Errorf("%s for %q: %d %q, want %d %q", c.path, c.accept, w.Code, w.Body, c.code, c.want)
+			}
+		}
+	})
+}
+
+// A standby must take its place behind a load balancer and in a rollout.
+func TestAStandbyIsReadyAndSaysSo(t *testing.T) {
+	t.Parallel()
+	s := replicated(time.Now())
+	w := ask(source{status: s.status[2:]}, "GET", "/readyz")
+	if w.Code != 200 || w.Body.String() != "ok, standing by: other replicas keep the tokens\n" {
+		t.Errorf("all are kept by others: %d %q", w.Code, w.Body)
+	}
+	w = ask(source{status: []token.Status{s.status[0], s.status[2]}}, "GET", "/readyz")
+	if w.Code != 200 || w.Body.String() != "ok, and other replicas keep 1 of 2 tokens\n" {
+		t.Errorf("some are kept by others: %d %q", w.Code, w.Body)
+	}
+}
+
+func TestReadyzOfAFleetThatIsDownStaysShort(t *testing.T) {
+	t.Parallel()
+	var s source
+	for i := range 10_000 {
+		s.status = append(s.status, token.Status{Name: fmt.Sprintf("tenant-%05d", i), State: token.StatePending})
+	}
+	w := ask(s, "GET", "/readyz")
+	if lines := strings.Count(w.Body.String(), "\n"); lines != 52 || !strings.HasSuffix(w.Body.String(), "and 9950 more\nnot ready: 10000 of 10000 tokens\n") {
+		t.Errorf("%d lines: %s", lines, w.Body)
+	}
+	if lines := strings.Count(ask(s, "GET", "/readyz?verbose").Body.String(), "\n"); lines != 10_001 {
+		t.Errorf("%d lines where all were asked for", lines)
 	}
 }
