@@ -1,0 +1,74 @@
+package page
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+
+	"github.com/tokend-project/tokend/internal/problem"
+)
+
+//go:embed assets
+var assets embed.FS //nolint:gochecknoglobals // go:embed knows no other place, and nobody writes to it
+
+// document is one page that is the same for everybody, and its policy.
+type document struct {
+	body   []byte
+	policy string
+}
+
+func (d document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", d.policy)
+	_, _ = w.Write(d.body)
+}
+
+func statusDocument() document {
+	entries := map[string]problem.Entry{}
+	for _, code := range problem.Codes() {
+		entries[code], _ = problem.Find(code)
+	}
+	return render("page.html", "page.js", entries)
+}
+
+func problemsDocument() document { return render("problems.html", "", problem.Groups()) }
+
+// render puts style and script into a document, and allows exactly these two by
+// their hashes. What is embedded is known to be well-formed, so an error is a
+// defect that every test meets.
+func render(name, script string, data any) document {
+	style, code := asset("page.css"), ""
+	if script != "" {
+		code = asset(script)
+	}
+	t := template.Must(template.ParseFS(assets, "assets/"+name))
+	var b bytes.Buffer
+	err := t.Execute(&b, map[string]any{
+		"Style":  template.CSS(style), //nolint:gosec // our own file, and not what anybody sent
+		"Script": template.JS(code),   //nolint:gosec // likewise
+		"Data":   data,
+	})
+	if err != nil {
+		panic(fmt.Errorf("render %s: %w", name, err))
+	}
+	return document{b.Bytes(), fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; img-src data:; "+
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+		hash(style), hash(code))}
+}
+
+func asset(name string) string {
+	content, err := assets.ReadFile("assets/" + name)
+	if err != nil {
+		panic(fmt.Errorf("read an embedded file: %w", err))
+	}
+	return string(content)
+}
+
+func hash(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
