@@ -48,5 +48,6 @@
 // # What it takes
 //
 // A Role in the namespace with get, list, watch, create and patch on secrets, and
-// delete for on_remove = "delete". [Sink.Check] names what is missing.
+// delete for on_remove = "delete". [Sink.Check] names what is missing. An API
+// server that streams lists, as those since 1.34 do, does not ask for list.
 package kubernetes
