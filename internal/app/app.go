@@ -16,6 +16,7 @@ import (
 	"github.com/tokend-project/tokend/internal/config"
 	"github.com/tokend-project/tokend/internal/control"
 	"github.com/tokend-project/tokend/internal/observe"
+	"github.com/tokend-project/tokend/internal/page"
 	"github.com/tokend-project/tokend/internal/refresher"
 	"github.com/tokend-project/tokend/internal/sinks/file"
 	"github.com/tokend-project/tokend/internal/state"
@@ -43,6 +44,7 @@ type App struct {
 	salt      []byte
 	started   time.Time
 	stats     *observe.Delivery
+	timeline  *page.Timeline
 	metrics   *observe.Metrics
 	hashes    hashes
 	store     state.Store
@@ -83,7 +85,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Logger == nil {
 		logger.to.Store(observe.NewLogger(cmp.Or[io.Writer](o.LogOutput, os.Stderr), cfg.Log.Format, cfg.Log.Level))
 	}
-	a := &App{options: o, before: eve{began: began, digest: digest(nil)}, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{},
+	a := &App{options: o, before: eve{began: began, digest: digest(nil)}, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{}, timeline: page.NewTimeline(),
 		fixed: fixedOf(cfg), clients: from, logger: logger.to.Load(), reloaded: make(chan struct{}, 1), reread: make(chan struct{}, 1)}
 	_, _ = rand.Read(a.salt) // never fails: it ends the process instead
 	if err := a.assemble(ctx, cfg); err != nil {
@@ -122,7 +124,7 @@ func (a *App) assemble(ctx context.Context, cfg *config.Config) (err error) {
 // observers is the list of those who hear of events. Without an address nobody
 // can ask for metrics, and nothing is counted for them.
 func (a *App) observers() []refresher.Observer {
-	list := []refresher.Observer{observe.NewLog(a.logger), a.stats}
+	list := []refresher.Observer{observe.NewLog(a.logger), a.stats, a.timeline}
 	if a.fixed.http.Address != "" {
 		a.metrics = observe.NewMetrics(observe.MetricsOptions{Version: a.options.Version, PerToken: a.fixed.metrics.PerToken})
 		list = append(list, a.metrics)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tokend-project/tokend/internal/observe"
+	"github.com/tokend-project/tokend/internal/page"
 )
 
 // listen binds the address of the http block and returns what serves it until
@@ -45,5 +46,6 @@ func (a *App) routes() http.Handler {
 	mux.Handle("/readyz", health)
 	mux.Handle("/readyz/", health)
 	mux.Handle("GET /metrics", a.metrics.Handler(watched{a}))
+	mux.Handle("/", page.Handler(a, a.timeline))
 	return mux
 }
