@@ -200,17 +200,23 @@
     const d = daemon;
     if (!d) return;
     say($("version"), d.version);
-    const all = [`up ${span(now() - at(d.started_at))}`, `configuration loaded ${relative(at(d.config.loaded_at))}`];
+    const all = [`up ${span(now() - at(d.started_at))}`];
     if (d.config.warnings) all.push(count(d.config.warnings, "warning"));
     all.push(d.state.sealed ? "state sealed" : "state not sealed");
     if (d.ha) {
       all.push(`replica ${d.ha.identity}`, d.ha.standby ? "stands by" : `keeps ${d.ha.held.length} of ${count(d.ha.shards, "shard")}`,
         `${count(d.ha.members.length, "replica")} alive`);
     }
+    const major = all.length;
+    all.push(`configuration loaded ${relative(at(d.config.loaded_at))}`);
     if (d.delivery.count) all.push(`delivered in ${millis(d.delivery.p50_ms)}, 99 of 100 in ${millis(d.delivery.p99_ms)}`);
     const place = $("facts");
     while (place.children.length > all.length) place.lastChild.remove();
-    all.forEach((text, i) => say(place.children[i] || place.appendChild(h("span")), text));
+    all.forEach((text, i) => {
+      const e = place.children[i] || place.appendChild(h("span"));
+      say(e, text);
+      e.classList.toggle("minor", i >= major);
+    });
     notice("config-problem", d.config.problem && ["The newest configuration is not used; the last good one runs. ", link("config")]);
     notice("replica-problem", d.ha && d.ha.problem && ["The Leases cannot be renewed. ", link("lease")]);
   }
