@@ -109,6 +109,10 @@ metrics {
   per_token = true                            # false: sums per provider alone, for fleets of many thousands of tokens
 }
 
+systemd {                                     # where it is the service manager
+  ready = "delivered"                         # READY=1 when every sink held its token once | started
+}
+
 control {                                     # where `tokend status` and the like find the daemon
   socket = "/run/tokend/control.sock"         # default: $RUNTIME_DIRECTORY/control.sock, or this
   group  = "tokend"                           # whose members may connect too; default: nobody else
@@ -116,7 +120,7 @@ control {                                     # where `tokend status` and the li
 
 log {
   level  = "info"                             # debug | info | warn | error
-  format = "json"                             # json | text
+  format = "json"                             # json | text | journald | auto (journald under systemd, else json)
 }
 
 # An authorization server by RFC 6749, with every key that a provider can have.

@@ -24,7 +24,7 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"cmd/tokend": {
 			"internal/app", "internal/config", "internal/control", "internal/devserver",
-			"internal/devview", "internal/loopback", "internal/problem", "internal/sinks", "internal/token",
+			"internal/devview", "internal/loopback", "internal/problem", "internal/sinks", "internal/systemd", "internal/token",
 			"internal/state/file", // an exit code of its own for a state that another daemon holds
 		},
 		"internal/app":              {anything},
@@ -53,6 +53,7 @@ func arrows() map[string][]string {
 		"internal/state/kubernetes": {"internal/kube", "internal/state", "internal/token"},
 		"internal/state/statetest":  {"internal/state", "internal/token"},
 		"internal/state/vault":      {"internal/state", "internal/token", "internal/vault"},
+		"internal/systemd":          {"internal/refresher", "internal/token"},
 		"internal/token":            {},
 		"internal/vault":            {"internal/loopback", "internal/token"},
 	}
@@ -62,15 +63,15 @@ func arrows() map[string][]string {
 // module that may import them directly; a trailing slash stands for all below.
 func strangers() map[string][]string {
 	return map[string][]string{
-		"github.com/hashicorp/hcl/":    {"internal/config"},
-		"github.com/zclconf/":          {"internal/config"},
-		"github.com/spf13/":            {"cmd/tokend"},
-		"go.etcd.io/bbolt":             {"internal/state/file"},
-		"github.com/hashicorp/vault/":  {"internal/vault"},
-		"k8s.io/":                      {"internal/kube", "internal/ha", "internal/sinks/kubernetes", "internal/state/kubernetes", "internal/app"},
-		"github.com/prometheus/":       {"internal/observe"},
-		"golang.org/x/oauth2":          {},
-		"github.com/coreos/go-systemd": {"cmd/tokend", "internal/app", "internal/observe"},
+		"github.com/hashicorp/hcl/":     {"internal/config"},
+		"github.com/zclconf/":           {"internal/config"},
+		"github.com/spf13/":             {"cmd/tokend"},
+		"go.etcd.io/bbolt":              {"internal/state/file"},
+		"github.com/hashicorp/vault/":   {"internal/vault"},
+		"k8s.io/":                       {"internal/kube", "internal/ha", "internal/sinks/kubernetes", "internal/state/kubernetes", "internal/app"},
+		"github.com/prometheus/":        {"internal/observe"},
+		"golang.org/x/oauth2":           {},
+		"github.com/coreos/go-systemd/": {"internal/systemd"},
 	}
 }
 

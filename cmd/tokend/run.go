@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tokend-project/tokend/internal/app"
+	"github.com/tokend-project/tokend/internal/systemd"
 )
 
 func newRun() *cobra.Command {
@@ -50,7 +51,11 @@ func serve(ctx context.Context, paths []string, log io.Writer) error {
 	defer stop()
 	hup, stopHup := hangups()
 	defer stopHup()
-	a, err := app.New(ctx, app.Options{ConfigPaths: paths, LogOutput: log, Version: buildVersion().Version})
+	manager, err := systemd.FromEnvironment()
+	if err != nil {
+		return err
+	}
+	a, err := app.New(ctx, app.Options{ConfigPaths: paths, LogOutput: log, Version: buildVersion().Version, Manager: manager})
 	if err != nil {
 		return err
 	}

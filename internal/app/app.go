@@ -20,6 +20,7 @@ import (
 	"github.com/tokend-project/tokend/internal/refresher"
 	"github.com/tokend-project/tokend/internal/sinks/file"
 	"github.com/tokend-project/tokend/internal/state"
+	"github.com/tokend-project/tokend/internal/systemd"
 	"github.com/tokend-project/tokend/internal/token"
 )
 
@@ -30,6 +31,12 @@ type Options struct {
 	LogOutput   io.Writer            // nil: standard error
 	Logger      *slog.Logger         // nil: as the configuration's log block says, to LogOutput
 	Observers   []refresher.Observer // hear of every event, beside log and statistics
+
+	// Manager is the service manager that Run tells how the daemon is; nil: none.
+	Manager *systemd.Manager
+
+	// Now reads the wall clock for the scheduler; nil: time.Now.
+	Now func() time.Time
 
 	// Alone leaves the ha block aside: every token is this process's. The state
 	// fences it from the replicas that run meanwhile.
@@ -52,6 +59,7 @@ type App struct {
 	places    *destinations
 	refresher *refresher.Refresher
 	replicas  *replicas // nil where there is one replica only
+	reporter  *systemd.Reporter
 	fixed     fixed
 	state     control.StateStatus
 	reloaded  chan struct{} // roused when the paths to watch may have changed
@@ -109,7 +117,11 @@ func (a *App) assemble(ctx context.Context, cfg *config.Config) (err error) {
 		return err
 	}
 	a.places = &destinations{files: monitor, clients: a.clients}
-	o := refresher.Options{Store: a.store, Writers: writers(), Observers: a.observers()}
+	a.reporter = a.report(cfg.Systemd)
+	o := refresher.Options{
+		Store: a.store, Writers: writers(), Observers: a.observers(),
+		Now: a.options.Now, Beat: a.reporter.Beat, BeatEvery: a.reporter.BeatEvery(),
+	}
 	if cfg.HA != nil && !a.options.Alone {
 		if a.replicas, err = a.join(cfg.HA); err != nil {
 			return err
@@ -129,7 +141,7 @@ func (a *App) observers() []refresher.Observer {
 		a.metrics = observe.NewMetrics(observe.MetricsOptions{Version: a.options.Version, PerToken: a.fixed.metrics.PerToken})
 		list = append(list, a.metrics)
 	}
-	return append(list, a.options.Observers...)
+	return append(append(list, a.reporter), a.options.Observers...)
 }
 
 // Close releases what New took, for an App that is not run.
@@ -195,6 +207,7 @@ func (a *App) keep(ctx context.Context, stop context.CancelCauseFunc) {
 	outer, end := context.WithCancel(context.WithoutCancel(ctx))
 	var around sync.WaitGroup
 	around.Go(func() { a.clients.run(outer) })
+	around.Go(func() { a.reporter.Run(outer, ctx) })
 	members, leave := context.WithCancel(outer)
 	var group sync.WaitGroup
 	if r := a.replicas; r != nil {

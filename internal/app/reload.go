@@ -19,6 +19,7 @@ import (
 func (a *App) Reload(ctx context.Context) error {
 	a.reload.Lock()
 	defer a.reload.Unlock()
+	defer a.reporter.Reloading()()
 	began, known := time.Now(), a.watching()
 	before := eve{began, known, digest(known)}
 	a.mu.Lock()
@@ -107,12 +108,13 @@ type fixed struct {
 	ha      config.HA
 	control config.Control
 	log     config.Log
+	systemd config.Systemd
 	http    config.HTTP
 	metrics config.Metrics
 }
 
 func fixedOf(cfg *config.Config) fixed {
-	f := fixed{state: cfg.State, control: cfg.Control, log: cfg.Log, metrics: cfg.Metrics}
+	f := fixed{state: cfg.State, control: cfg.Control, log: cfg.Log, systemd: cfg.Systemd, metrics: cfg.Metrics}
 	if cfg.HA != nil {
 		f.ha = *cfg.HA
 	}
@@ -130,7 +132,7 @@ func (a *App) warnFixed(cfg *config.Config) {
 		changed bool
 	}{
 		{"state", now.state != a.fixed.state}, {"ha", now.ha != a.fixed.ha}, {"control", now.control != a.fixed.control},
-		{"log", now.log != a.fixed.log}, {"http", now.http != a.fixed.http},
+		{"log", now.log != a.fixed.log}, {"systemd", now.systemd != a.fixed.systemd}, {"http", now.http != a.fixed.http},
 		{"metrics", now.metrics != a.fixed.metrics},
 	} {
 		if block.changed {

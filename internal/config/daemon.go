@@ -13,6 +13,7 @@ var (
 	stateSchema   = schema{attrs: []string{"path", "key"}}
 	httpSchema    = schema{attrs: []string{"address"}}
 	metricsSchema = schema{attrs: []string{"per_token"}}
+	systemdSchema = schema{attrs: []string{"ready"}}
 	controlSchema = schema{attrs: []string{"socket", "group"}}
 	logSchema     = schema{attrs: []string{"level", "format"}}
 )
@@ -81,6 +82,16 @@ func (d *decoder) metrics(s section) Metrics {
 	return metrics
 }
 
+func (d *decoder) systemd(s section) Systemd {
+	systemd := Systemd{Ready: "delivered"}
+	if s.block == nil {
+		return systemd
+	}
+	d.blocks(s.body, &systemdSchema)
+	s.oneOf("ready", &systemd.Ready, []string{"delivered", "started"})
+	return systemd
+}
+
 func (d *decoder) control(s section) Control {
 	control := Control{Socket: "/run/tokend/control.sock"}
 	if dirs, ok := d.opts.Env("RUNTIME_DIRECTORY"); ok && dirs != "" {
@@ -108,7 +119,7 @@ func (d *decoder) log(s section) Log {
 	level := "info"
 	s.oneOf("level", &level, []string{"debug", "info", "warn", "error"})
 	_ = log.Level.UnmarshalText([]byte(level)) // level is one of four good ones
-	s.oneOf("format", &log.Format, []string{"json", "text"})
+	s.oneOf("format", &log.Format, []string{"json", "text", "journald", "auto"})
 	return log
 }
 

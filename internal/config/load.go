@@ -206,7 +206,7 @@ func (d *decoder) scope(dir string) *hcl.EvalContext {
 
 var rootSchema = schema{blocks: []blockType{
 	{name: "kubernetes", label: "name"}, {name: "vault", label: "name"},
-	{name: "state", label: "kind"}, {name: "ha", label: "kind"}, {name: "http"}, {name: "metrics"}, {name: "control"}, {name: "log"},
+	{name: "state", label: "kind"}, {name: "ha", label: "kind"}, {name: "http"}, {name: "metrics"}, {name: "systemd"}, {name: "control"}, {name: "log"},
 	{name: "provider", label: "name"}, {name: "token", label: "name"},
 }}
 
@@ -223,6 +223,7 @@ func (d *decoder) config(sources []source) *Config {
 	cfg := &Config{
 		HTTP:    d.http(d.single(merged, "http")),
 		Metrics: d.metrics(d.single(merged, "metrics")),
+		Systemd: d.systemd(d.single(merged, "systemd")),
 		Control: d.control(d.single(merged, "control")),
 		Log:     d.log(d.single(merged, "log")),
 	}

@@ -26,7 +26,7 @@ var shownArguments = []string{
 	"client_auth", "client_id", "concurrency", "context", "cron", "default_lifetime", "dir_mode", "every", "expires_in", "format",
 	"formats", "grace", "group", "identity", "iterator", "jitter", "jwt_file", "key_file", "kubeconfig", "kubernetes", "labels", "lead",
 	"lease_duration", "level", "login", "login_cron", "machine", "max_versions", "metadata", "method", "min_interval", "mode", "mount",
-	"name", "namespace", "on_remove", "owner", "params_in", "path", "per_token", "prefix", "profile", "propagation", "provider", "qps", "rate",
+	"name", "namespace", "on_remove", "owner", "params_in", "path", "per_token", "prefix", "profile", "propagation", "provider", "qps", "rate", "ready",
 	"refresh_at", "refresh_token", "registry", "renew_every", "role", "scope", "secret_id_file", "secret_id_wrapped", "server_name",
 	"shards", "standbys", "socket", "template", "timeout", "token_endpoint", "token_type", "type", "url", "use", "user", "variable", "vault",
 	"version",
@@ -39,7 +39,7 @@ var addressArguments = []string{"address", "standbys", "token_endpoint", "url"}
 // only if it is one of these, and not an argument that lacks its equals sign.
 var blockWords = []string{
 	"auth", "content", "control", "dynamic", "grant", "ha", "http", "kubernetes", "limits", "log", "metrics", "on_update", "probe", "provider",
-	"refresh_tokens", "request", "response", "schedule", "sink", "state", "tls", "token", "vault",
+	"refresh_tokens", "request", "response", "schedule", "sink", "state", "systemd", "tls", "token", "vault",
 }
 
 // plainWords are the words of expressions.

@@ -23,6 +23,7 @@ type Config struct {
 	HA        *HA   // nil without an ha block
 	HTTP      *HTTP // nil without an http block
 	Metrics   Metrics
+	Systemd   Systemd
 	Control   Control
 	Log       Log
 	Providers []*Provider // by name
@@ -108,6 +109,11 @@ type HA struct {
 // HTTP is the listener of health and metrics: /healthz, /readyz and /metrics.
 type HTTP struct{ Address string } // host:port
 
+// Systemd is what a service manager is told.
+type Systemd struct {
+	Ready string // when: "delivered" (every sink held its token once) or "started"
+}
+
 // Metrics is what /metrics shows.
 type Metrics struct {
 	PerToken bool // series of every token and sink, beside those of every provider
@@ -122,7 +128,7 @@ type Control struct {
 // Log is what is logged, and how.
 type Log struct {
 	Level  slog.Level
-	Format string // "json" or "text"
+	Format string // "json", "text", "journald", or "auto": that under systemd, and else "json"
 }
 
 // Provider is an authorization server's token endpoint as tokend talks to it.

@@ -39,6 +39,12 @@ type Options struct {
 	// means always. Both are called often, from any goroutine, and must not block.
 	Owns, MayAct func(name string) bool
 
+	// Beat, unless it is nil, is called by the loop, and by nothing else, each time
+	// it has gone round, which is at least every BeatEvery where that is positive.
+	// It must not block: what the loop waits for, every token waits for.
+	Beat      func()
+	BeatEvery time.Duration
+
 	// Now reads the wall clock; nil means time.Now. Waits use package time.
 	Now func() time.Time
 }
@@ -52,6 +58,8 @@ type Refresher struct {
 	wallClock func() time.Time
 	owns      func(name string) bool // nil: all
 	mayAct    func(name string) bool // nil: always
+	beat      func()
+	beatEvery time.Duration
 
 	kick    chan struct{}      // an alarm was set that may be the first
 	pings   chan chan struct{} // closed after a round, for those who ask whether there still are any
@@ -84,7 +92,7 @@ type Refresher struct {
 func New(o Options) *Refresher {
 	r := &Refresher{
 		store: o.Store, observers: o.Observers, writers: o.Writers, wallClock: o.Now,
-		owns: o.Owns, mayAct: o.MayAct,
+		owns: o.Owns, mayAct: o.MayAct, beat: o.Beat, beatEvery: o.BeatEvery,
 		leaving: map[*entry]struct{}{},
 		kick:    make(chan struct{}, 1),
 		pings:   make(chan chan struct{}),
@@ -97,6 +105,12 @@ func New(o Options) *Refresher {
 	}
 	if r.wallClock == nil {
 		r.wallClock = time.Now
+	}
+	if r.beat == nil {
+		r.beat = func() {}
+	}
+	if r.beatEvery <= 0 {
+		r.beatEvery = maxNap
 	}
 	r.reread.alarm.wakes = &r.reread
 	r.lastWall, r.lastMono = r.now(), time.Now()
@@ -149,6 +163,7 @@ func (r *Refresher) loop(ctx context.Context) {
 		case asked = <-r.pings:
 		}
 		timer.Reset(r.round())
+		r.beat()
 		if asked != nil {
 			close(asked)
 		}
@@ -175,7 +190,7 @@ func (r *Refresher) round() time.Duration {
 		delete(r.touched, l)
 		r.admit(l, now)
 	}
-	nap := maxNap
+	nap := min(maxNap, r.beatEvery)
 	if first := r.alarms.first(); !first.IsZero() {
 		nap = min(nap, max(0, first.Sub(now)))
 	}
