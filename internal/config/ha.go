@@ -6,8 +6,13 @@ import (
 	"time"
 )
 
-// maxShards is more than any number of replicas that is of use.
-const maxShards = 256
+const (
+	// maxShards is more than any number of replicas that is of use, and few enough
+	// that one replica can renew all of their Leases by itself.
+	maxShards = 128
+	// leaseSuffix is the longest thing that follows the name: of a replica's own.
+	leaseSuffix = 40
+)
 
 var identityName = regexp.MustCompile(`^[!-~]{1,253}$`)
 
@@ -39,7 +44,7 @@ func (d *decoder) validateHA(s section, ha *HA, state State) {
 		d.fault(s.defRange, "Replicas without a state in common", "What one replica has refreshed, the next one to take over must know. Keep the state in Kubernetes or Vault: state \"kubernetes_secret\" { … } or state \"vault_kv\" { … }.")
 	}
 	d.validateNamespace(s, ha.Namespace)
-	if !isSubdomain(ha.Name) || len(ha.Name)+len("-255") > maxSubdomain {
+	if !isSubdomain(ha.Name) || len(ha.Name)+leaseSuffix > maxSubdomain {
 		s.fault("name", "Unsuitable name", subdomainRule("The name of a Lease"))
 	}
 	if ha.Shards < 1 || ha.Shards > maxShards {
