@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/tokend-project/tokend/internal/config"
+	"github.com/tokend-project/tokend/internal/kube"
 	"github.com/tokend-project/tokend/internal/token"
 	"github.com/tokend-project/tokend/internal/vault"
 )
@@ -21,6 +22,9 @@ const (
 	// readVaultEvery is how often what came from Vault is read again: it tells
 	// nobody of a change.
 	readVaultEvery = time.Minute
+	// readAgainEvery is how often the same is done for what could not be read: a
+	// configuration that waits for it runs within half a minute.
+	readAgainEvery = 15 * time.Second
 )
 
 // remote reads secrets for the functions vault and kubernetes_secret.
@@ -47,7 +51,7 @@ func (r remote) KubernetesSecret(ctx context.Context, block *config.Kubernetes, 
 		return "", unavailable(err)
 	}
 	found, err := client.SecretKey(ctx, namespace, name, key)
-	if err != nil && apierrors.ReasonForError(err) == "" { // no API server has answered
+	if err != nil && !errors.Is(err, kube.ErrNoKey) && apierrors.ReasonForError(err) == "" { // no API server has answered
 		return "", unavailable(err)
 	}
 	return found.Reveal(), err
@@ -76,10 +80,9 @@ func Load(ctx context.Context, paths []string, offline bool) (*config.Config, *c
 // followRemote reloads when a secret changes that the configuration has read
 // from Kubernetes or Vault, as [App.follow] does for files.
 func (a *App) followRemote(ctx context.Context) error {
-	tick := time.NewTicker(readVaultEvery)
-	defer tick.Stop()
 	changed := make(chan struct{}, 1)
 	var refs []config.RemoteRef
+	var look <-chan time.Time
 	stop := func() {}
 	defer func() { stop() }()
 	for {
@@ -90,17 +93,28 @@ func (a *App) followRemote(ctx context.Context) error {
 			stop()
 			refs = a.remotes()
 			stop = a.watchRemote(refs, changed)
+			look = lookAt(refs)
 			continue
-		case <-tick.C:
-			if !slices.ContainsFunc(refs, func(r config.RemoteRef) bool { return r.Vault != nil || r.Read.IsEmpty() }) {
-				continue
-			}
+		case <-look:
 		case <-changed:
 		}
+		look = lookAt(refs)
 		if a.stale(ctx, refs) {
 			_ = a.Reload(ctx) // logged, and shown in status
 		}
 	}
+}
+
+// lookAt is when secrets are to be read again that no watch tells of; nil for
+// never.
+func lookAt(refs []config.RemoteRef) <-chan time.Time {
+	switch {
+	case slices.ContainsFunc(refs, func(r config.RemoteRef) bool { return r.Read.IsEmpty() }):
+		return time.After(readAgainEvery)
+	case slices.ContainsFunc(refs, func(r config.RemoteRef) bool { return r.Vault != nil }):
+		return time.After(readVaultEvery)
+	}
+	return nil
 }
 
 // watchRemote has changed signalled when a Secret of Kubernetes may have changed.

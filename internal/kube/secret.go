@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,8 +14,13 @@ import (
 	"github.com/tokend-project/tokend/internal/token"
 )
 
+// ErrNoKey is wrapped where a Secret has no such key.
+var ErrNoKey = errors.New("the Secret has no such key")
+
 // SecretKey reads one key of any Secret. It needs the verb get. An empty
-// namespace stands for the client's own.
+// namespace stands for the client's own. The error wraps [ErrNoKey] for a key that
+// is not there, and has a reason (of k8s.io/apimachinery/pkg/api/errors) where the
+// API server has refused.
 func (c *Client) SecretKey(ctx context.Context, namespace, name, key string) (token.Secret, error) {
 	namespace = c.or(namespace)
 	s, err := c.main.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
@@ -23,7 +29,8 @@ func (c *Client) SecretKey(ctx context.Context, namespace, name, key string) (to
 	}
 	value, ok := s.Data[key]
 	if !ok {
-		return token.Secret{}, fmt.Errorf("get secrets %s/%s: it has no key %q%s", namespace, name, key, among(slices.Sorted(maps.Keys(s.Data))))
+		keys := among(slices.Sorted(maps.Keys(s.Data)))
+		return token.Secret{}, &Error{message: fmt.Sprintf("get secrets %s/%s: it has no key %q%s", namespace, name, key, keys), cause: ErrNoKey}
 	}
 	return token.NewSecret(string(value)), nil
 }
