@@ -24,6 +24,7 @@ type clients struct {
 	mu       sync.Mutex
 	clusters map[cluster]*kube.Client
 	vaults   map[vaultServer]*vaultClient
+	kept     map[any]bool // of these clients, those of state and ha, which are taken at start alone
 	// background runs f until stop, or until run ends; nil before run.
 	background func(f func(context.Context)) (stop context.CancelFunc)
 	parts      sync.WaitGroup
@@ -55,7 +56,7 @@ type mount struct {
 }
 
 func newClients(logger *slog.Logger) *clients {
-	return &clients{logger: logger, clusters: map[cluster]*kube.Client{}, vaults: map[vaultServer]*vaultClient{}}
+	return &clients{logger: logger, clusters: map[cluster]*kube.Client{}, vaults: map[vaultServer]*vaultClient{}, kept: map[any]bool{}}
 }
 
 func clusterOf(k *config.Kubernetes) cluster   { return cluster{*k, fileDigest(k.Kubeconfig)} }
@@ -164,6 +165,14 @@ func (v *vaultClient) shut() {
 	v.Close()
 }
 
+// keep has a client live as long as the daemon, whatever becomes of its block and
+// of the files that it names.
+func (c *clients) keep(client any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept[client] = true
+}
+
 // retain closes the clients of blocks that are in use no more.
 func (c *clients) retain(clusters []*config.Kubernetes, vaults []*config.Vault) {
 	usedClusters, usedVaults := map[cluster]bool{}, map[vaultServer]bool{}
@@ -176,13 +185,13 @@ func (c *clients) retain(clusters []*config.Kubernetes, vaults []*config.Vault) 
 	var closing []func()
 	c.mu.Lock()
 	for key, client := range c.clusters {
-		if !usedClusters[key] {
+		if !usedClusters[key] && !c.kept[client] {
 			delete(c.clusters, key)
 			closing = append(closing, client.Close)
 		}
 	}
 	for key, client := range c.vaults {
-		if !usedVaults[key] {
+		if !usedVaults[key] && !c.kept[client] {
 			delete(c.vaults, key)
 			closing = append(closing, client.shut)
 		}
@@ -195,6 +204,9 @@ func (c *clients) retain(clusters []*config.Kubernetes, vaults []*config.Vault) 
 
 // close ends all of them.
 func (c *clients) close() {
+	c.mu.Lock()
+	c.kept = nil
+	c.mu.Unlock()
 	c.retain(nil, nil)
 	c.parts.Wait()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/config"
@@ -65,16 +64,10 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, report *config.Repo
 		}
 	}
 	a.rewatch()
-	a.clients.retain(a.inUse(cfg))
+	a.clients.retain(cfg.Kubernetes, cfg.Vaults)
 	// Reading a fleet's configuration takes a multiple of what is kept of it.
 	debug.FreeOSMemory()
 	return nil
-}
-
-// inUse lists the blocks that cfg, or what is taken at start alone, uses.
-func (a *App) inUse(cfg *config.Config) (clusters []*config.Kubernetes, vaults []*config.Vault) {
-	clusters = append(slices.Clone(cfg.Kubernetes), &a.fixed.state.Kubernetes, &a.fixed.ha.Kubernetes)
-	return clusters, append(slices.Clone(cfg.Vaults), &a.fixed.state.Vault)
 }
 
 // discard closes the clients that were built in vain.

@@ -33,6 +33,7 @@ func (a *App) join(c *config.HA) (*replicas, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.clients.keep(client)
 	r := &replicas{app: a, changed: make(chan struct{}, 1)}
 	namespace, identity := c.Namespace, c.Identity
 	if namespace == "" {

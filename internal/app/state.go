@@ -32,12 +32,14 @@ func openStore(ctx context.Context, s *config.State, from *clients, logger *slog
 		if err != nil {
 			return nil, err
 		}
+		from.keep(client)
 		return ready(statekube.Open(ctx, statekube.Options{Client: client, Namespace: s.Namespace, Prefix: s.Prefix, Key: s.Key, Logger: logger}))
 	case "vault_kv":
-		_, kv, err := from.kv(&s.Vault, s.Mount, 2)
+		client, kv, err := from.kv(&s.Vault, s.Mount, 2)
 		if err != nil {
 			return nil, err
 		}
+		from.keep(client)
 		return ready(statevault.Open(ctx, statevault.Options{KV: kv, Path: s.Path, Key: s.Key, Logger: logger}))
 	}
 	return nil, fmt.Errorf("there is no state of kind %q", s.Kind)
