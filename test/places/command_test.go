@@ -25,7 +25,7 @@ func TestOnceFillsASecretFromStateInKubernetesWithOneRequestForManyRuns(t *testi
 	p.requests(t, 1)
 	p.cluster.grant(t, verbs("get", "list", "watch"))
 	_, err := p.Offline(t, "once", "--timeout", "3s", "--config", p.Config())
-	if err == nil || !strings.Contains(err.Error(), "portal") || !strings.Contains(err.Error(), "create") && !strings.Contains(err.Error(), "patch") {
+	if err == nil || !strings.Contains(err.Error(), "may not create") || !strings.Contains(err.Error(), "Role") {
 		t.Errorf("once without the verb: %v", err)
 	}
 	p.requests(t, 1)

@@ -173,7 +173,7 @@ func TestMissingFieldIsAFaultWithItsPlace(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "exit status 3") {
 			t.Fatalf("validate: %v", err)
 		}
-		for _, want := range []string{fmt.Sprintf("%s:%d", p.Config(), line), loginSecret, `"client-secret"`} {
+		for _, want := range []string{fmt.Sprintf("on %s line %d", p.Config(), line), loginSecret, `"client-secret"`} {
 			if !strings.Contains(strings.Join(strings.Fields(err.Error()), " "), want) {
 				t.Errorf("the fault does not say %q: %v", want, err)
 			}

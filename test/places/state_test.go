@@ -53,7 +53,7 @@ func TestRemoteStateLetsARestartMakeNoTokenRequest(t *testing.T) {
 	inBoth(t, func(t *testing.T, where string) {
 		p := remember(t, where, long)
 		p.begin(t)
-		for _, end := range []func(){func() { p.Stop(t) }, p.Kill, p.Kill} {
+		for _, end := range []func(){func() { p.Stop(t) }, func() { p.Kill() }, func() { p.Kill() }} {
 			end()
 			must(t, removeFile(p))
 			p.begin(t)
