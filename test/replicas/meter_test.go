@@ -60,9 +60,11 @@ func (m *meter) between(from, to time.Time) (late time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range m.stalls {
-		if began := s.at.Add(-s.took); began.Before(to) && s.at.After(from) {
-			late += s.took
+		began, ended := later(s.at.Add(-s.took), from), s.at
+		if ended.After(to) {
+			ended = to
 		}
+		late += max(0, ended.Sub(began))
 	}
 	return late
 }

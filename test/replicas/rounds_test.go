@@ -182,7 +182,7 @@ func (f *fleet) steal(t *testing.T, what string, most int) {
 		f.stealLease(t, name)
 		for shard := range f.shards {
 			if name == (&judge{facts: facts{plan: f.plan}}).leaseName(shard) {
-				f.disturb("theft", "", shard, from, time.Now().Add(recoverWithin))
+				f.disturb("theft", "", shard, from, time.Now().Add(hearsWithin))
 			}
 		}
 	}

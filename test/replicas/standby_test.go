@@ -41,7 +41,7 @@ func TestOneShardIsAnActiveReplicaAndStandbysThatAreReadyAndSaySo(t *testing.T) 
 	f.standsBy(t, standby)
 	tokend.Await(t, 10*time.Second, "the active replica is ready", func() bool {
 		code, answer := active.ready(t)
-		return code == 200 && !strings.Contains(answer, "standby")
+		return code == 200 && !strings.Contains(answer, "standing by")
 	})
 	if out, err := active.Command(t, "status"); err != nil || !strings.Contains(out, "keeps 1 of 1 shard") {
 		t.Errorf("the active replica says %v: %s", err, out)
@@ -63,6 +63,7 @@ func TestOneShardIsAnActiveReplicaAndStandbysThatAreReadyAndSaySo(t *testing.T) 
 		t.Errorf("%d token requests for %d tokens that were live all the time", n, f.tokens)
 	}
 	active.start(t)
+	f.standsBy(t, active)
 	ended := time.Now()
 	f.end(t)
 	t.Log(f.verdict(t, ended, time.Second))
@@ -80,7 +81,7 @@ func (f *fleet) standsBy(t *testing.T, r *replica) {
 	}()
 	tokend.Await(t, 20*time.Second, "the standby is ready and says how much it stands by for", func() bool {
 		code, answer = r.ready(t)
-		return code == 200 && strings.Contains(answer, `"standby":3`)
+		return code == 200 && strings.Contains(answer, "standing by")
 	})
 	tokend.Await(t, 10*time.Second, "the standby knows of the other", func() bool {
 		s := r.replicaStatus(t)
@@ -104,7 +105,7 @@ func (r *replica) keepsAll(t *testing.T) {
 	t.Helper()
 	tokend.Await(t, 10*time.Second, "the new owner keeps all tokens", func() bool {
 		code, answer := r.ready(t)
-		return code == 200 && !strings.Contains(answer, "standby")
+		return code == 200 && !strings.Contains(answer, "standing by")
 	})
 }
 
