@@ -147,6 +147,24 @@ func TestReloadThatChangesAPlaceWritesAnewWithoutARequest(t *testing.T) {
 	p.Stop(t)
 }
 
+func TestReloadThatTakesSinksAwayRemovesWhatTheyWroteWhereThatIsConfigured(t *testing.T) {
+	t.Parallel()
+	p := newPortal(t, long).inCluster(newCluster(t, beds.cluster)).inVault(newStore(t, beds.vault))
+	leaving := func(sink string) string {
+		return strings.Replace(sink, "\n  }\n", "\n    on_remove = \"delete\"\n  }\n", 1)
+	}
+	p.configure(t, fileState+p.blocks(quoted(clientSecret))+tokenBlock(quoted(password), fileSink, leaving(secretSink), leaving(p.store.sink())))
+	p.begin(t)
+	p.configure(t, fileState+p.blocks(quoted(clientSecret))+tokenBlock(quoted(password), fileSink))
+	p.Signal(t, syscall.SIGHUP)
+	tokend.Await(t, 10*time.Second, "the Secret and the entry are gone", func() bool {
+		return p.cluster.secret("portal") == nil && p.store.token("apps/portal") == ""
+	})
+	p.untilEverywhere(t, time.Second)
+	p.requests(t, 1)
+	p.Stop(t)
+}
+
 // The block of a state is taken at the start alone; the files that it names may be
 // written anew at any time, as a mounted Secret is.
 func TestStateOutlivesAReloadAfterItsBlocksFilesWereWrittenAnew(t *testing.T) {

@@ -131,7 +131,7 @@ func (p secretPlace) withdraw() {
 	if p.cluster != nil {
 		p.cluster.grant(p.t)
 	} else {
-		p.store.SetPolicy(p.t, p.store.policy, `path "elsewhere/*" { capabilities = ["read"] }`)
+		p.store.SetPolicy(p.t, p.store.policy, nothing)
 	}
 }
 
@@ -158,6 +158,26 @@ func TestOutageOfVaultAtAReloadIsOverByItself(t *testing.T) {
 	})
 	must(t, p.store.Unseal(t.Context()))
 	tokend.Await(t, convergeWithin, "the configuration is loaded by itself", func() bool { return p.Status(t).Config.Error == nil })
+	p.refresh(t)
+	p.requests(t, 2)
+	p.Stop(t)
+}
+
+// Vault tells nobody of a change, so that it is asked once a minute.
+func TestSecretOfTheConfigurationInVaultIsReadAgainWithoutASignal(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
+	p := readingFrom(t, "vault")
+	p.begin(t)
+	const rotated = "the-next-client-secret"
+	p.portal.secrets = append(p.portal.secrets, rotated)
+	p.put(map[string]string{"client-secret": rotated, "password": password})
+	tokend.Await(t, 70*time.Second, "the change is loaded", func() bool { return p.loads() == 1 })
+	p.server.Lock()
+	p.server.ClientSecret = rotated
+	p.server.Unlock()
 	p.refresh(t)
 	p.requests(t, 2)
 	p.Stop(t)

@@ -67,6 +67,7 @@ func (p *portal) disturb(t *testing.T, kind, says string, begin, end func()) {
 			t.Errorf("the error of %s does not say %q: %s", kind, says, problem)
 		}
 	}
+	p.showsNoSecret(t)
 	if s.State != token.StateFresh {
 		t.Errorf("the token is %s because of a sink", s.State)
 	}
@@ -109,7 +110,7 @@ func TestOutageOfVaultPolicyWithdrawn(t *testing.T) {
 	t.Parallel()
 	p := settled(t, newCluster(t, beds.cluster), newStore(t, beds.vault))
 	p.disturb(t, "vault_kv", "a policy has to say",
-		func() { p.store.SetPolicy(t, p.store.policy, `path "elsewhere/*" { capabilities = ["read"] }`) },
+		func() { p.store.SetPolicy(t, p.store.policy, nothing) },
 		func() { p.store.SetPolicy(t, p.store.policy, p.store.rules()) })
 	p.Stop(t)
 }
@@ -203,5 +204,40 @@ func TestOutageOfKubernetesAPIServerKilledAndPaused(t *testing.T) {
 		func() { must(t, p.cluster.ResumeAPIServer()) })
 	p.cluster.put(t, "portal", map[string]string{"token": "wrong"}) // the watch is back too
 	p.untilEverywhere(t, 10*time.Second)
+	p.Stop(t)
+}
+
+// What was committed and could not be delivered is delivered by the next start.
+func TestOutageThatTheDaemonDoesNotOutlive(t *testing.T) {
+	t.Parallel()
+	p := settled(t, newCluster(t, beds.cluster), newStore(t, beds.vault))
+	p.cluster.grant(t)
+	p.store.SetPolicy(t, p.store.policy, nothing)
+	p.refresh(t)
+	p.untilEverywhere(t, 5*time.Second, "kubernetes_secret", "vault_kv")
+	p.Kill()
+	p.Run(t) // starts without them
+	p.UntilGeneration(t, 10*time.Second, "portal", 2)
+	p.cluster.grant(t, everything())
+	p.store.SetPolicy(t, p.store.policy, p.store.rules())
+	p.untilEverywhere(t, convergeWithin)
+	p.requests(t, 2)
+	p.Stop(t)
+}
+
+func TestOutageOfBothPlacesAtTheFirstStart(t *testing.T) {
+	t.Parallel()
+	p := newPortal(t, long).inCluster(ownCluster(t)).inVault(newStore(t, ownVault(t)))
+	p.everywhere(t)
+	p.cluster.KillAPIServer()
+	p.store.Kill()
+	began := time.Now()
+	p.Run(t)
+	p.untilEverywhere(t, 20*time.Second, "kubernetes_secret", "vault_kv")
+	t.Logf("the file is there %v after the start", time.Since(began).Round(10*time.Millisecond))
+	must(t, p.cluster.StartAPIServer(t.Context()))
+	must(t, p.store.Restart(t.Context()))
+	p.untilEverywhere(t, convergeWithin)
+	p.requests(t, 1)
 	p.Stop(t)
 }

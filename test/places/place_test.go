@@ -132,6 +132,9 @@ path "%[1]s/metadata/*" { capabilities = ["create", "update", "read", "list", "d
 `, s.mount)
 }
 
+// nothing is a policy for somewhere else.
+const nothing = `path "elsewhere/*" { capabilities = ["read"] }`
+
 func (s *store) block() string {
 	return fmt.Sprintf(`
 vault "main" {

@@ -59,13 +59,27 @@ func (p *portal) judge(t *testing.T) {
 	if n := p.server.Count(strict.Reuse) + p.server.Count(strict.Unknown); n > 0 {
 		t.Errorf("%d refresh tokens were presented that were spent or never issued", n)
 	}
-	if p.Process == nil {
-		return
+	if p.Process != nil {
+		p.conceals(t, "the log", p.Log.Bytes())
 	}
+}
+
+// conceals fails where a secret is in what a person may see.
+func (p *portal) conceals(t *testing.T, where string, text []byte) {
+	t.Helper()
 	for _, secret := range append(p.server.Secrets(), p.secrets...) {
-		if bytes.Contains(p.Log.Bytes(), []byte(secret)) {
-			t.Errorf("%.12q… is in the log", secret)
+		if bytes.Contains(text, []byte(secret)) {
+			t.Errorf("%.12q… is in %s", secret, where)
 		}
+	}
+}
+
+// showsNoSecret looks at what the commands print.
+func (p *portal) showsNoSecret(t *testing.T) {
+	t.Helper()
+	for _, args := range [][]string{{"status"}, {"status", "--output", "json"}, {"plan", "--config", p.Config()}} {
+		out, err := p.Command(t, args...)
+		p.conceals(t, "the output of "+args[0], fmt.Appendf([]byte(out), "%v", err))
 	}
 }
 

@@ -23,15 +23,22 @@ func (s *store) state() string {
 // in a file.
 func remember(t *testing.T, where string, lifetime time.Duration) *portal {
 	t.Helper()
+	if where == "kubernetes" {
+		return rememberIn(t, newCluster(t, beds.cluster), nil, lifetime)
+	}
+	return rememberIn(t, nil, newStore(t, beds.vault), lifetime)
+}
+
+func rememberIn(t *testing.T, c *cluster, s *store, lifetime time.Duration) *portal {
+	t.Helper()
 	p := newPortal(t, lifetime)
 	var state string
-	switch where {
-	case "kubernetes":
-		p.inCluster(newCluster(t, beds.cluster))
+	if c != nil {
+		p.inCluster(c)
 		state = kubernetesState()
-	case "vault":
-		p.inVault(newStore(t, beds.vault))
-		state = p.store.state()
+	} else {
+		p.inVault(s)
+		state = s.state()
 	}
 	p.configure(t, state+p.blocks(quoted(clientSecret))+tokenBlock(quoted(password), fileSink))
 	return p
@@ -122,44 +129,112 @@ func (p *portal) holdAnswers(t *testing.T) (committed chan struct{}, release fun
 	return committed, release
 }
 
-// outages take the state away, and give it back.
-func outages(t *testing.T, p *portal) (begin, end func()) {
-	t.Helper()
-	if p.cluster != nil {
-		return func() { p.cluster.grant(t, verbs("get", "list", "watch")) }, func() { p.cluster.grant(t, everything()) }
-	}
-	return func() { p.store.SetPolicy(t, p.store.policy, readOnly(p.store.mount)) },
-		func() { p.store.SetPolicy(t, p.store.policy, p.store.rules()) }
+// outage takes the place of the records away, and gives it back.
+type outage struct {
+	portal     func(t *testing.T) *portal
+	begin, end func(t *testing.T, p *portal)
 }
 
-func readOnly(mount string) string {
-	return fmt.Sprintf("path \"%s/*\" { capabilities = [\"read\", \"list\"] }", mount)
+func outages() map[string]outage {
+	inVault := func(t *testing.T) *portal { return rememberIn(t, nil, newStore(t, ownVault(t)), 20*time.Second) }
+	restart := func(t *testing.T, p *portal) { must(t, p.store.Restart(t.Context())) }
+	return map[string]outage{
+		"kubernetes verb withdrawn": {
+			portal: func(t *testing.T) *portal { return remember(t, "kubernetes", 20*time.Second) },
+			begin:  func(t *testing.T, p *portal) { p.cluster.grant(t, verbs("get", "list", "watch")) },
+			end:    func(t *testing.T, p *portal) { p.cluster.grant(t, everything()) },
+		},
+		"kubernetes killed": {
+			portal: func(t *testing.T) *portal { return rememberIn(t, ownCluster(t), nil, 20*time.Second) },
+			begin:  func(_ *testing.T, p *portal) { p.cluster.KillAPIServer() },
+			end:    func(t *testing.T, p *portal) { must(t, p.cluster.StartAPIServer(t.Context())) },
+		},
+		"vault policy withdrawn": {
+			portal: func(t *testing.T) *portal { return remember(t, "vault", 20*time.Second) },
+			begin: func(t *testing.T, p *portal) {
+				p.store.SetPolicy(t, p.store.policy, fmt.Sprintf("path \"%s/*\" { capabilities = [\"read\", \"list\"] }", p.store.mount))
+			},
+			end: func(t *testing.T, p *portal) { p.store.SetPolicy(t, p.store.policy, p.store.rules()) },
+		},
+		"vault sealed": {
+			portal: inVault,
+			begin:  func(t *testing.T, p *portal) { must(t, p.store.Seal(t.Context())) },
+			end:    func(t *testing.T, p *portal) { must(t, p.store.Unseal(t.Context())) },
+		},
+		"vault killed": {portal: inVault, begin: func(_ *testing.T, p *portal) { p.store.Kill() }, end: restart},
+	}
 }
 
 func TestRemoteStateThatTakesNoIntentLetsNoRefreshTokenBeSpent(t *testing.T) {
 	t.Parallel()
-	inBoth(t, func(t *testing.T, where string) {
-		p := remember(t, where, 20*time.Second)
-		p.begin(t)
-		begin, end := outages(t, p)
-		begin()
-		if out, err := p.Command(t, "refresh", "portal"); err == nil {
-			t.Errorf("a refresh succeeded without a state: %s", out)
-		}
-		p.Until(t, 20*time.Second, "portal", "says what is wrong with the state", func(s token.Status) bool {
-			return s.LastError != nil && strings.Contains(s.LastError.Message, "state")
+	for name, o := range outages() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := o.portal(t)
+			p.begin(t)
+			o.begin(t, p)
+			if out, err := p.Command(t, "refresh", "portal"); err == nil {
+				t.Errorf("a refresh succeeded without a state: %s", out)
+			}
+			p.Until(t, 20*time.Second, "portal", "says what is wrong with the state", func(s token.Status) bool {
+				return s.LastError != nil && strings.Contains(s.LastError.Message, "state")
+			})
+			// Over the planned refresh, too, nothing is sent.
+			time.Sleep(time.Until(p.Status(t).Of("portal").IssuedAt.Add(11 * time.Second)))
+			p.requests(t, 1)
+			o.end(t, p)
+			p.UntilGeneration(t, convergeWithin, "portal", 2)
+			p.untilEverywhere(t, time.Second)
+			if n := p.server.Count(strict.Login); n != 1 {
+				t.Errorf("%d logins: the outage cost the family", n)
+			}
+			p.Stop(t)
 		})
-		// Over the planned refresh, too, nothing is sent.
-		time.Sleep(time.Until(p.Status(t).Of("portal").IssuedAt.Add(11 * time.Second)))
-		p.requests(t, 1)
-		end()
-		p.UntilGeneration(t, convergeWithin, "portal", 2)
-		p.untilEverywhere(t, time.Second)
-		if n := p.server.Count(strict.Login); n != 1 {
-			t.Errorf("%d logins: the outage cost the family", n)
-		}
-		p.Stop(t)
-	})
+	}
+}
+
+// A write that landed although nobody heard of it must be known again, be it that
+// of an intent or of an answer.
+func TestRemoteStateInVaultWhoseAnswersGetLost(t *testing.T) {
+	t.Parallel()
+	for lost, kind := range map[int]string{1: "of the intent", 2: "of the intent and of the commit"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := remember(t, "vault", long)
+			p.begin(t)
+			p.refresh(t)
+			p.store.LoseAnswers(t, "PUT /v1/"+p.store.mount+"/data/tokend/state/records/portal", lost)
+			p.refresh(t)
+			p.untilEverywhere(t, 5*time.Second)
+			p.requests(t, 3)
+			p.Kill()
+			p.begin(t)
+			p.requests(t, 3)
+			p.refresh(t)
+			p.untilEverywhere(t, 5*time.Second)
+			p.requests(t, 4)
+			p.Stop(t)
+		})
+	}
+}
+
+func TestRemoteStateThatIsAwayAtTheStartEndsItClearlyAndSpendsNothing(t *testing.T) {
+	t.Parallel()
+	p := rememberIn(t, nil, newStore(t, ownVault(t)), long)
+	p.begin(t)
+	p.Stop(t)
+	must(t, p.store.Seal(t.Context()))
+	p.Run(t)
+	if code := p.Exit(t, 40*time.Second); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if said := string(p.Log.Bytes()); !strings.Contains(said, "state") || !strings.Contains(said, "sealed") {
+		t.Errorf("it does not say why it ended: %s", said)
+	}
+	must(t, p.store.Unseal(t.Context()))
+	p.begin(t)
+	p.requests(t, 1)
+	p.Stop(t)
 }
 
 // Two daemons on one state without an ha block are a mistake, which must not cost
