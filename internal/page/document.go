@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"sync"
 
 	"github.com/tokend-project/tokend/internal/problem"
 )
 
 //go:embed assets
-var assets embed.FS //nolint:gochecknoglobals // go:embed knows no other place, and nobody writes to it
+var assets embed.FS
 
 // document is one page that is the same for everybody, and its policy.
 type document struct {
@@ -25,6 +26,12 @@ func (d document) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", d.policy)
 	_, _ = w.Write(d.body)
+}
+
+// lazily renders a document when it is first asked for: most daemons are never.
+func lazily(make func() document) http.Handler {
+	once := sync.OnceValue(make)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { once().ServeHTTP(w, r) })
 }
 
 func statusDocument() document {

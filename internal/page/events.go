@@ -1,6 +1,7 @@
 package page
 
 import (
+	"errors"
 	"net/http"
 	"time"
 )
@@ -58,7 +59,7 @@ func (s stream) send(messages ...[]byte) bool {
 		return true
 	}
 	// The server's own limit is for answers that end.
-	if err := s.control.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
+	if err := s.control.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return false
 	}
 	for _, m := range messages {

@@ -18,8 +18,8 @@ type Source interface {
 func Handler(s Source, t *Timeline) http.Handler {
 	a := &api{source: s, timeline: t, feed: newFeed(s)}
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", statusDocument())
-	mux.Handle("GET /problems", problemsDocument())
+	mux.Handle("GET /{$}", lazily(statusDocument))
+	mux.Handle("GET /problems", lazily(problemsDocument))
 	mux.HandleFunc("GET /api/v1/tokens", a.tokens)
 	mux.HandleFunc("GET /api/v1/tokens/{name}", a.token)
 	mux.HandleFunc("GET /api/v1/events", a.events)

@@ -102,14 +102,13 @@ func round(d time.Duration) string {
 
 // oneLine makes a text fit for one line of bounded length.
 func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
+	if len(s) > maxSentence {
+		s = strings.ToValidUTF8(s[:maxSentence], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
 	}, s)
-	if len(s) > maxSentence {
-		s = strings.ToValidUTF8(s[:maxSentence], "") + "…"
-	}
-	return s
 }
