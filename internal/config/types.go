@@ -99,7 +99,7 @@ type HA struct {
 	Kubernetes Kubernetes
 	Namespace  string // of the Leases; empty for the client's own
 	Name       string // of the Lease, or what the names of several begin with
-	Shards     int    // 1 to 256
+	Shards     int    // 1 to 128
 
 	LeaseDuration time.Duration // whole seconds
 	RenewEvery    time.Duration // less than half of LeaseDuration
