@@ -406,7 +406,7 @@ func TestChangedBlockThatWaitsForARestartIsSaid(t *testing.T) {
 			blocks = append(blocks, block)
 		}
 	}
-	if got, want := fmt.Sprint(blocks), "[State HA HTTP Metrics Control Log]"; got != want {
+	if got, want := fmt.Sprint(blocks), "[State HA HTTP Metrics Systemd Control Log]"; got != want {
 		t.Errorf("the blocks are %s, not %s: is a new one taken up by reloads?", got, want)
 	}
 }

@@ -41,7 +41,7 @@ func (a *App) listen() (func(context.Context) error, error) {
 // routes is the list of what the address of the http block serves.
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
-	health := observe.Handler(a.refresher)
+	health := observe.Handler(a.refresher, a.replicas.trouble)
 	mux.Handle("/healthz", health)
 	mux.Handle("/readyz", health)
 	mux.Handle("/readyz/", health)

@@ -97,6 +97,15 @@ func (r *replicas) follow(ctx context.Context) error {
 	}
 }
 
+// trouble says why this replica could not take over from another; it is empty
+// when it could, and where there is one replica only.
+func (r *replicas) trouble() string {
+	if r == nil {
+		return ""
+	}
+	return r.Group.Status().Problem
+}
+
 // status is nil where there is one replica only.
 func (r *replicas) status() *control.HAStatus {
 	if r == nil {

@@ -19,14 +19,19 @@ const aliveWithin = 2 * time.Second
 // for a token that is not configured; in plain text or, where ?format=json or
 // the Accept header asks for it, in JSON. With ?verbose, /readyz lists every
 // token. Tokens that another replica keeps are ready: a standby says so, and
-// takes its place behind a load balancer and in a rollout.
-func Handler(s Source) http.Handler {
+// takes its place behind a load balancer and in a rollout. One that could not take
+// over is no standby: trouble says why, and is empty otherwise; nil stands for a
+// daemon without other replicas.
+func Handler(s Source, trouble func() string) http.Handler {
+	if trouble == nil {
+		trouble = func() string { return "" }
+	}
 	mux := http.NewServeMux()
 	serve := func(pattern string, answer func(*http.Request) report) {
 		mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) { reply(w, r, answer) })
 	}
 	serve("/healthz", func(r *http.Request) report { return health(r.Context(), s) })
-	serve("/readyz", func(r *http.Request) report { return ready(s.Status(), verbose(r), time.Now()) })
+	serve("/readyz", func(r *http.Request) report { return ready(s.Status(), trouble(), verbose(r), time.Now()) })
 	serve("/readyz/{name}", func(r *http.Request) report { return readyOne(s.Status(), r.PathValue("name"), time.Now()) })
 	return mux
 }
@@ -55,6 +60,7 @@ type readyReport struct {
 	Ready   bool              `json:"ready"`
 	Tokens  int               `json:"tokens"`
 	Standby int               `json:"standby,omitempty"` // of them, kept by other replicas
+	Trouble string            `json:"trouble,omitempty"` // why this replica could not take those over
 	Waiting map[string]string `json:"waiting"`           // those that are not ready, and why
 	Details []tokenReport     `json:"details,omitempty"` // of all, with ?verbose
 }
@@ -87,7 +93,7 @@ func (t *tokenReport) line(now time.Time) string {
 // terminal take no thousand lines.
 const mostLines = 50
 
-func ready(status []token.Status, verbose bool, now time.Time) report {
+func ready(status []token.Status, trouble string, verbose bool, now time.Time) report {
 	out := readyReport{Tokens: len(status), Waiting: map[string]string{}}
 	var lines []byte
 	for i := range status {
@@ -105,7 +111,10 @@ func ready(status []token.Status, verbose bool, now time.Time) report {
 			lines = append(lines, t.line(now)...)
 		}
 	}
-	out.Ready = len(out.Waiting) == 0
+	if out.Standby > 0 {
+		out.Trouble = trouble
+	}
+	out.Ready = len(out.Waiting) == 0 && out.Trouble == ""
 	if more := len(out.Waiting) - mostLines; more > 0 && !verbose {
 		lines = fmt.Appendf(lines, "and %d more\n", more)
 	}
@@ -114,6 +123,8 @@ func ready(status []token.Status, verbose bool, now time.Time) report {
 
 func (r *readyReport) sentence() string {
 	switch {
+	case r.Trouble != "":
+		return fmt.Sprintf("not ready: this replica could not take over: %s\n", r.Trouble)
 	case !r.Ready:
 		return fmt.Sprintf("not ready: %d of %d tokens\n", len(r.Waiting), r.Tokens)
 	case r.Standby == r.Tokens && r.Standby > 0:

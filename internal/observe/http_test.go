@@ -28,7 +28,7 @@ func (s source) Status() []token.Status          { return s.status }
 
 func ask(s source, method, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	observe.Handler(s).ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	observe.Handler(s, nil).ServeHTTP(w, httptest.NewRequest(method, path, nil))
 	return w
 }
 
@@ -121,6 +121,24 @@ func TestReadyzHasAllFieldsAlways(t *testing.T) {
 	}
 }
 
+func TestReplicaThatCouldNotTakeOverIsNotReady(t *testing.T) {
+	t.Parallel()
+	standby := source{status: []token.Status{{Name: "a", State: token.StateStandby}}}
+	for trouble, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"":                      {200, "ok, standing by: other replicas keep the tokens\n"},
+		"may not create Leases": {503, "not ready: this replica could not take over: may not create Leases\n"},
+	} {
+		w := httptest.NewRecorder()
+		observe.Handler(standby, func() string { return trouble }).ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		if w.Code != want.code || w.Body.String() != want.text {
+			t.Errorf("trouble %q: %d %q, want %d %q", trouble, w.Code, w.Body, want.code, want.text)
+		}
+	}
+}
+
 func TestHandlerServesNothingElse(t *testing.T) {
 	t.Parallel()
 	s := source{alive: func(context.Context) error { return nil }}
@@ -183,7 +201,7 @@ func TestHealthIsPlainForPeopleAndJSONForPrograms(t *testing.T) {
 			r := httptest.NewRequest("GET", c.path, nil)
 			r.Header.Set("Accept", c.accept)
 			w := httptest.NewRecorder()
-			observe.Handler(s).ServeHTTP(w, r)
+			observe.Handler(s, nil).ServeHTTP(w, r)
 			if w.Code != c.code || w.Body.String() != c.want {
 				t.Errorf("%s for %q: %d %q, want %d %q", c.path, c.accept, w.Code, w.Body, c.code, c.want)
 			}
