@@ -69,7 +69,7 @@ func TestSecretOfTheConfigurationIsRotatedThere(t *testing.T) {
 		p := readingFrom(t, where)
 		p.begin(t)
 		const rotated = "the-next-client-secret"
-		p.portal.secrets = append(p.portal.secrets, rotated)
+		p.secrets = append(p.secrets, rotated)
 		p.server.Lock()
 		p.server.ClientSecret = rotated
 		p.server.Unlock()
@@ -172,7 +172,7 @@ func TestSecretOfTheConfigurationInVaultIsReadAgainWithoutASignal(t *testing.T) 
 	p := readingFrom(t, "vault")
 	p.begin(t)
 	const rotated = "the-next-client-secret"
-	p.portal.secrets = append(p.portal.secrets, rotated)
+	p.secrets = append(p.secrets, rotated)
 	p.put(map[string]string{"client-secret": rotated, "password": password})
 	tokend.Await(t, 70*time.Second, "the change is loaded", func() bool { return p.loads() == 1 })
 	p.server.Lock()

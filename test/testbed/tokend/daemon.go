@@ -2,6 +2,7 @@ package tokend
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,7 +21,7 @@ import (
 // root is the directory of the module.
 func Build(root, dir string) (string, error) {
 	bin := filepath.Join(dir, "tokend")
-	cmd := exec.Command("go", "build", "-o", bin, "./cmd/tokend")
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", bin, "./cmd/tokend")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -72,10 +73,13 @@ func (d *Daemon) Configure(t testing.TB, hcl string) {
 	}
 }
 
-// Config is the path of the config file, State of the directory for a state in
-// files, and File of a file below DIR/out.
-func (d *Daemon) Config() string          { return filepath.Join(d.Dir, "tokend.hcl") }
-func (d *Daemon) State() string           { return filepath.Join(d.Dir, "state") }
+// Config is the path of the config file.
+func (d *Daemon) Config() string { return filepath.Join(d.Dir, "tokend.hcl") }
+
+// State is the directory for a state in files, DIR/state.
+func (d *Daemon) State() string { return filepath.Join(d.Dir, "state") }
+
+// File is the path of a file below DIR/out.
 func (d *Daemon) File(name string) string { return filepath.Join(d.Dir, "out", name) }
 
 // Content is that of File(name).

@@ -23,7 +23,7 @@ type Process struct {
 // Start starts a program. The name is what failures call it.
 func Start(t testing.TB, name, bin string, args ...string) *Process {
 	t.Helper()
-	p := &Process{name: name, Cmd: exec.Command(bin, args...), Log: &Output{}, done: make(chan struct{})}
+	p := &Process{name: name, Cmd: exec.CommandContext(t.Context(), bin, args...), Log: &Output{}, done: make(chan struct{})}
 	p.Cmd.Stdout, p.Cmd.Stderr = p.Log, p.Log
 	p.Cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var err error
