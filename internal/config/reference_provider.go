@@ -49,11 +49,11 @@ func providerReference() []described {
 		},
 		{
 			path: "provider.schedule", head: "schedule { … }", often: onlyOne, schema: &scheduleSchema,
-			meaning: "When tokens are refreshed: at the earlier of `refresh_at` and `lead`, and at the times of `cron`.",
+			meaning: "When tokens are refreshed: at `refresh_at` or `lead`, whichever is earlier, and at the times of `cron`.",
 			keys: []KeyDoc{
 				key("refresh_at", typeNumber, "0.75", "Fraction of the lifetime, between 0 and 1."),
-				key("jitter", typeNumber, "0.1", "Fraction, from 0 to 0.5, by which that is spread."),
-				key("lead", typeDuration, `"30s"`, "At least this long before expiry; the longest `propagation` of the sinks is added."),
+				key("jitter", typeNumber, "0.1", "Fraction of the lifetime, from 0 to 0.5, by which it may come earlier, so that tokens part."),
+				key("lead", typeDuration, `"30s"`, "At least this long before expiry; the longest `propagation` of the sinks is added. Never more than half of the lifetime."),
 				key("min_interval", typeDuration, `"10s"`, "Least time between two requests for one token, whatever the server answers."),
 				key("cron", typeTexts, "[]", "Also refresh at these times: five fields, or a word such as `@daily`; `CRON_TZ=Europe/Rome` may stand before."),
 				key("login_cron", typeTexts, "[]", "Log in anew at these times."),

@@ -25,7 +25,7 @@ func tokenReference() []described {
 			meaning: "As in the provider, for this token alone, key by key.",
 			keys: []KeyDoc{
 				key("refresh_at", typeNumber, theirs, "Fraction of the lifetime, between 0 and 1."),
-				key("jitter", typeNumber, theirs, "Fraction, from 0 to 0.5, by which that is spread."),
+				key("jitter", typeNumber, theirs, "Fraction of the lifetime, from 0 to 0.5, by which it may come earlier."),
 				key("lead", typeDuration, theirs, "At least this long before expiry."),
 				key("min_interval", typeDuration, theirs, "Least time between two requests."),
 				key("cron", typeTexts, theirs, "Also refresh at these times."),
