@@ -1,5 +1,5 @@
 // What people see of the status page, and what they do with it.
-import { test, before, after } from "node:test";
+import { test, before, beforeEach, after } from "node:test";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
@@ -10,6 +10,7 @@ before(async () => {
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 });
 after(() => browser.close());
+beforeEach(() => step(SIX, "reset"));
 
 // visit opens a page and fails the test on anything that the browser complains of:
 // a script's error, or something that the page's own policy had to stop.

@@ -153,6 +153,7 @@ func steps(s *script, timeline *page.Timeline) map[string]func(name string) {
 		},
 		"expire": func(name string) { s.edit(name, func(t *token.Status) { *t = expired(name, time.Now()) }) },
 		"remove": s.remove,
+		"reset":  func(string) { s.daemon(func(d *control.Status) { *d = six().status }) },
 		"break": func(string) {
 			s.daemon(func(d *control.Status) {
 				d.Config.Error = &token.Problem{At: time.Now(), Code: "config", Message: "client_secret = " + canary}

@@ -283,7 +283,7 @@
       t.last_error && (t.failures > 0 || t.state !== "fresh") ? problemBox(t.last_error) : null,
       list([["Next", planned], ["Generation", t.generation ? String(t.generation) : "none yet"],
         t.last_success && ["Last success", time(at(t.last_success))],
-        t.failures > 0 && ["Failed since", count(t.failures, "attempt")],
+        t.failures > 0 && ["Failed", `${count(t.failures, "attempt")} in a row`],
         ["Since the start", `${count(t.refreshes, "refresh").replace("refreshs", "refreshes")}, ${count(t.logins, "login")}, ${count(t.attempts, "request")}`],
         ["Refresh token", t.refreshable ? "held" : "none"]]),
     ];
