@@ -71,7 +71,8 @@ type tally struct {
 type judge struct {
 	facts
 	tally
-	faults []string
+	faults  []string
+	remarks []string
 }
 
 func (j *judge) fault(format string, args ...any) {
@@ -138,6 +139,7 @@ func (j *judge) countUnprovoked() {
 			was, _, _ := strings.Cut(all[i-1].holder, "_")
 			if was != "" && was != thief && all[i].holder != "" && !j.provoked(was, shard, all[i].from) {
 				j.unprovoked++
+				j.remarks = append(j.remarks, fmt.Sprintf("shard %d went from %s to %s at %s by itself", shard, was, all[i].holder, clock(all[i].from)))
 			}
 		}
 	}
@@ -200,6 +202,9 @@ func (f *fleet) verdict(t *testing.T, ended time.Time, deadFor time.Duration) *j
 	j.journal, j.byRefresh, j.byAccess = slices.Clone(f.server.Journal), maps.Clone(f.server.ByRefresh), maps.Clone(f.server.ByAccess)
 	f.server.Unlock()
 	j.run(deadFor)
+	for _, remark := range j.remarks {
+		t.Log(remark)
+	}
 	for i, fault := range j.faults {
 		if i == 30 {
 			t.Errorf("and %d more", len(j.faults)-i)

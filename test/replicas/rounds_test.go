@@ -52,6 +52,9 @@ func TestDisturbedReplicasNeverDoAnythingTwice(t *testing.T) {
 			j := f.verdict(t, ended, recoverWithin)
 			t.Logf("%s replicas, %d rounds in %.0f s, for %.1f s of which the API server was slow: %s; all held and live again after at most %.2f s, spread evenly %.2f s later",
 				name, n, took.Seconds(), f.meter.since(began).Seconds(), j, f.slowest.Seconds(), f.slowEven.Seconds())
+			if j.unprovoked > 0 && f.meter.since(began) == 0 {
+				t.Error("Leases went from one to another although nobody had done anything, and the machine was not slow")
+			}
 			if n >= defaultRounds/2 && j.ambiguous+j.unsent == 0 {
 				t.Error("no round hit a request in flight: this proves nothing")
 			}
@@ -99,7 +102,9 @@ func (f *fleet) even(t *testing.T, what string) {
 	t.Helper()
 	since := time.Now()
 	f.awaitEven(t, since, 4*leaseDuration+5*time.Second, what, f.replicas...)
-	f.slowEven = max(f.slowEven, time.Since(since)-f.meter.since(since))
+	took := time.Since(since) - f.meter.since(since)
+	f.slowEven = max(f.slowEven, took)
+	t.Logf("%s: spread evenly after another %.2f s", what, took.Seconds())
 }
 
 // pause lets a round begin at no particular moment.
