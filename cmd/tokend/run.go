@@ -56,7 +56,10 @@ func serve(ctx context.Context, paths []string, log io.Writer) error {
 		return err
 	}
 	a, err := app.New(ctx, app.Options{ConfigPaths: paths, LogOutput: log, Version: buildVersion().Version, Manager: manager})
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // asked to end before there was anything to finish: no failure
+	case err != nil:
 		return err
 	}
 
