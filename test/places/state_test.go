@@ -237,6 +237,17 @@ func TestRemoteStateThatIsAwayAtTheStartEndsItClearlyAndSpendsNothing(t *testing
 	p.Stop(t)
 }
 
+func TestRemoteStateThatHangsAtTheStartLetsTheDaemonBeEnded(t *testing.T) {
+	t.Parallel()
+	p := rememberIn(t, nil, newStore(t, ownVault(t)), long)
+	release := p.store.HoldRequests(t, "PUT /v1/auth/", 10)
+	defer release()
+	p.Run(t)
+	tokend.Await(t, 10*time.Second, "the login hangs", func() bool { return p.store.Count(t, "PUT /v1/auth/"+p.store.role.Mount+"/login") > 0 })
+	p.Stop(t) // which takes the timeout of a login: its token is not left behind
+	p.requests(t, 0)
+}
+
 // Two daemons on one state without an ha block are a mistake, which must not cost
 // the family: the records' fence lets one of them spend each refresh token.
 func TestRemoteStateThatTwoDaemonsShareByMistakeSpendsNoRefreshTokenTwice(t *testing.T) {
