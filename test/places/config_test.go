@@ -61,6 +61,15 @@ func readingFrom(t *testing.T, where string) secretPlace {
 	return p
 }
 
+// asked is how often tokend has begun to ask the place for something.
+func (p secretPlace) asked() int {
+	p.t.Helper()
+	if p.cluster != nil {
+		return p.cluster.counts(p.t)["get secrets"]
+	}
+	return p.store.Count(p.t, "PUT /v1/auth/"+p.store.role.Mount+"/login")
+}
+
 func (p secretPlace) loads() int { return strings.Count(string(p.Log.Bytes()), `"event":"reloaded"`) }
 
 func TestSecretOfTheConfigurationIsRotatedThere(t *testing.T) {
@@ -187,6 +196,9 @@ func TestMissingFieldIsAFaultWithItsPlace(t *testing.T) {
 	t.Parallel()
 	inBoth(t, func(t *testing.T, where string) {
 		p := readingFrom(t, where)
+		if _, err := p.Offline(t, "validate", "--config", p.Config()); err != nil {
+			t.Errorf("validate: %v", err)
+		}
 		p.put(map[string]string{"password": password})
 		_, err := p.Offline(t, "validate", "--config", p.Config())
 		line := 1 + strings.Count(p.hcl[:strings.Index(p.hcl, "client_secret")], "\n")
@@ -201,8 +213,12 @@ func TestMissingFieldIsAFaultWithItsPlace(t *testing.T) {
 		if text := err.Error(); strings.Contains(text, "cannot be asked") || strings.Contains(text, "not asked for") || strings.Contains(text, password) {
 			t.Errorf("one missing field is told as an outage, or with a secret: %v", err)
 		}
+		before := p.asked()
 		if _, err := p.Offline(t, "validate", "--offline", "--config", p.Config()); err != nil {
 			t.Errorf("validate --offline: %v", err)
+		}
+		if before == 0 || p.asked() != before {
+			t.Errorf("%d requests with --offline, after %d without", p.asked()-before, before)
 		}
 		p.requests(t, 0)
 	})

@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tokend-project/tokend/internal/token"
+	"github.com/tokend-project/tokend/test/testbed/tokend"
 )
 
 // less is what was added to counts since before.
@@ -46,6 +51,13 @@ func TestThreeSinksHoldOneGenerationForOneRequestEach(t *testing.T) {
 	}
 	if added := p.store.writes(t, "apps/portal") - writes; added != rounds {
 		t.Errorf("%d generations cost Vault %d writes", rounds, added)
+	}
+	kube, writes = p.cluster.counts(t), p.store.writes(t, "apps/portal")
+	loaded := p.Status(t).Config.LoadedAt
+	p.Signal(t, syscall.SIGHUP)
+	tokend.Await(t, 10*time.Second, "the same configuration is loaded", func() bool { return p.Status(t).Config.LoadedAt.After(loaded) })
+	if added := less(p.cluster.counts(t), kube); len(added) > 0 || p.store.writes(t, "apps/portal") != writes {
+		t.Errorf("a reload that changes nothing cost the API server %v", added)
 	}
 	if reads := p.store.Count(t, "GET /v1/"+p.store.mount+"/metadata"); reads > 1 {
 		t.Errorf("the entry's version was asked for %d times within a minute", reads)
@@ -160,5 +172,30 @@ func TestSecretThatAPersonChangesIsPutBackWithoutATokenRequest(t *testing.T) {
 		t.Logf("a person %s: back after %v", what, time.Since(began).Round(10*time.Millisecond))
 	}
 	p.requests(t, 1)
+	p.Stop(t)
+}
+
+// Two blocks are two clusters, or as here two accounts in one.
+func TestSecretsOfTwoClustersDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	first, second := newCluster(t, beds.cluster), newCluster(t, beds.cluster)
+	p := newPortal(t, long).inCluster(first)
+	p.secrets = append(p.secrets, second.bearer)
+	other := strings.Replace(second.block(), `"main"`, `"other"`, 1)
+	in := func(block string) string {
+		return strings.Replace(secretSink, "name =", fmt.Sprintf("kubernetes = %q\n    name =", block), 1)
+	}
+	p.configure(t, fileState+p.blocks(quoted(clientSecret))+other+tokenBlock(quoted(password), in("main"), in("other")))
+	p.begin(t)
+	tokend.Await(t, 5*time.Second, "the other Secret is there", func() bool { return second.token("portal") == p.current() })
+	second.grant(t)
+	p.refresh(t)
+	p.untilEverywhere(t, time.Second)
+	second.grant(t, everything())
+	tokend.Await(t, convergeWithin, "the other Secret is current", func() bool { return second.token("portal") == p.current() })
+	p.Until(t, 5*time.Second, "portal", "has no fault left", func(s token.Status) bool {
+		return len(s.Sinks) == 2 && s.Sinks[0].LastError == nil && s.Sinks[1].LastError == nil && s.Sinks[0].Target != s.Sinks[1].Target
+	})
+	p.requests(t, 2)
 	p.Stop(t)
 }
