@@ -32,7 +32,8 @@ func firstEnd(path string, most int) (end time.Time) {
 	if err != nil {
 		return time.Time{}
 	}
-	for block := (*pem.Block)(nil); most != 0; {
+	for most != 0 {
+		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}

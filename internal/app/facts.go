@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/robfig/cron/v3"
+
 	"github.com/tokend-project/tokend/internal/observe"
 	"github.com/tokend-project/tokend/internal/refresher"
 	"github.com/tokend-project/tokend/internal/token"
@@ -68,10 +70,15 @@ func configHash(specs []*refresher.Spec) string {
 	lines := make([]string, 0, len(specs))
 	for _, s := range specs {
 		var b strings.Builder
-		sched := s.Policy.Schedule
-		fmt.Fprintf(&b, "%q %q %q %q %v %v %v %d/%d ", s.Name, s.Provider, s.Grant, s.Binding, s.Policy.Timeout, s.Policy.UseRefresh, s.Policy.Grace,
-			len(sched.Cron), len(sched.LoginCron))
-		fmt.Fprintf(&b, "%v %v %v %v %t %v", sched.RefreshAt, sched.Jitter, sched.Lead, sched.MinInterval, s.Hook != nil, s.ProbeAt)
+		p, sched := s.Policy, &s.Policy.Schedule
+		fmt.Fprintf(&b, "%q %q %q %q %v %t %v", s.Name, s.Provider, s.Grant, s.Binding, p.Timeout, p.UseRefresh, p.Grace)
+		fmt.Fprintf(&b, " %v %v %v %v %t %v", sched.RefreshAt, sched.Jitter, sched.Lead, sched.MinInterval, s.Hook != nil, s.ProbeAt)
+		for _, crons := range [][]cron.Schedule{sched.Cron, sched.LoginCron} {
+			b.WriteString(" cron")
+			for _, c := range crons {
+				writeInstants(&b, c)
+			}
+		}
 		for i := range s.Sinks {
 			fmt.Fprintf(&b, " %q %q", s.Sinks[i].Kind, s.Sinks[i].Target)
 		}
@@ -80,4 +87,14 @@ func configHash(specs []*refresher.Spec) string {
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
 	return hex.EncodeToString(sum[:8])
+}
+
+// writeInstants tells a schedule by some instants that it names: what it is made
+// of holds addresses, which differ from process to process.
+func writeInstants(b *strings.Builder, c cron.Schedule) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for range 5 {
+		at = c.Next(at)
+		fmt.Fprintf(b, " %d", at.Unix())
+	}
 }

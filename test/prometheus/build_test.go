@@ -15,12 +15,12 @@ import (
 
 // lab builds what the tests run, once.
 type lab struct {
-	once          sync.Once
-	promtool      string
-	prometheus    string
-	tokend        string
-	err           error
-	buildDir, bin string
+	once       sync.Once
+	promtool   string
+	prometheus string
+	tokend     string
+	buildDir   string // of tokend
+	err        error
 }
 
 const root = "../.."
