@@ -3,7 +3,7 @@ import { test, before, beforeEach, after } from "node:test";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
-const { CHROMIUM, SIX, MANY, SHOTS, CANARY } = process.env;
+const { CHROMIUM, SIX, MANY, SHOTS, CANARY, SLOWDOWN } = process.env;
 let browser;
 
 before(async () => {
@@ -235,7 +235,7 @@ test("10,000 tokens load in under 2 s and stay quick", async t => {
   const took = Date.now() - began;
   const times = await page.evaluate(() => performance.now());
   t.diagnostic(`shown ${took} ms after the browser was asked for a window, ${Math.round(times)} ms after navigation`);
-  assert.ok(times < 2000, `it took ${times} ms`);
+  assert.ok(times < 2000 * SLOWDOWN, `it took ${times} ms`);
   assert.equal(await page.locator("#states button").first().innerText().then(s => s.replace(/\s+/g, " ")), "all 10,000");
   assert.ok(await page.locator("#rows .line").count() < 60, "rows out of sight are there");
   await shot(page, "many-light");

@@ -45,7 +45,7 @@ func TestInABrowser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd.Env = append(os.Environ(), "CHROMIUM="+chromium, "SIX="+six, "MANY="+many, "SHOTS="+shots, "CANARY="+canary)
+	cmd.Env = append(os.Environ(), "CHROMIUM="+chromium, "SIX="+six, "MANY="+many, "SHOTS="+shots, "CANARY="+canary, "SLOWDOWN="+slowdown)
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
