@@ -11,6 +11,6 @@
 // What happens is counted as events arrive, per provider in a registry of
 // Prometheus' client library and per token in a tally; what is the case is read
 // from the refresher's status at a scrape. Series of tokens and sinks go out line
-// by line: ten thousand tokens are some 150,000 series, and to make, hash, check
+// by line: ten thousand tokens are some 140,000 series, and to make, hash, check
 // and sort an object for each would cost a hundred times as much as to print it.
 package observe
