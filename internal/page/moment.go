@@ -1,7 +1,6 @@
 package page
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/tokend-project/tokend/internal/problem"
 	"github.com/tokend-project/tokend/internal/refresher"
-	"github.com/tokend-project/tokend/internal/token"
 )
 
 // saying is what an event is called on the page, and how much it matters.
@@ -52,23 +50,9 @@ var sayings = map[refresher.Kind]saying{
 func momentOf(e refresher.Event, s saying) Moment {
 	m := Moment{At: e.At, Kind: string(e.Kind), Level: s.level, Text: s.text, Detail: detail(e), Generation: e.Generation, Count: 1}
 	if s.unusual() {
-		m.Code = codeOf(e)
+		m.Code = problem.OfEvent(m.Kind, e.SinkKind, e.Err)
 	}
 	return m
-}
-
-func codeOf(e refresher.Event) string {
-	p := &token.Problem{Class: e.Class.String(), Code: string(e.Kind)}
-	if f, ok := errors.AsType[*token.Failure](e.Err); ok && e.Kind == refresher.AttemptFailed {
-		p.Code = f.Reason
-		if _, known := problem.Find(f.Code); known {
-			p.Code = f.Code
-		}
-	}
-	if e.Kind == refresher.SinkFailed {
-		p.Code = "sink_" + e.SinkKind
-	}
-	return problem.Code(p, string(refresher.SinkFailed))
 }
 
 // detail says what the words leave open. A stack, which a panic has in its

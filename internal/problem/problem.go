@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/tokend-project/tokend/internal/token"
@@ -71,6 +72,23 @@ func Code(p *token.Problem, otherwise string) string {
 		}
 	}
 	return otherwise
+}
+
+// OfEvent returns the code that explains an event of the refresher which is more
+// than news: kind is the event's, sinkKind that of the sink that it concerns, if it
+// does. It returns the empty string where nothing explains it.
+func OfEvent(kind, sinkKind string, err error) string {
+	p := token.Problem{Code: kind}
+	if f, ok := errors.AsType[*token.Failure](err); ok && kind == "attempt_failed" {
+		p.Class, p.Code = f.Class.String(), f.Reason
+		if _, known := Find(f.Code); known {
+			p.Code = f.Code
+		}
+	}
+	if kind == "sink_failed" {
+		return sinkCode(sinkKind)
+	}
+	return Code(&p, "")
 }
 
 // Annotate gives every problem of the statuses a code that Find knows. Problems
