@@ -27,7 +27,8 @@ func newStatus() *cobra.Command {
 		Short: "Show the tokens of the running daemon",
 		Long: `Show every token, or those named: its state, what is left of its lifetime, what
 happens next and when, and which sinks hold it. Failures stand in words below
-the token that they concern.
+the token that they concern, each with its code in brackets: "tokend explain
+CODE" says what to do about it.
 
 States:
   pending   no access token yet; the first login is due or under way
@@ -35,6 +36,7 @@ States:
   retrying  the access token is valid and the last attempt failed
   expired   there is no valid access token
   human     a person must act: the grant can't log in by itself
+  standby   another replica keeps it
 
 Ends with 5 when a token that it shows has no valid access token.`,
 		ValidArgsFunction: daemon.completeNames(0),

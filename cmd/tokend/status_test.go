@@ -29,7 +29,7 @@ func fleet(now time.Time) control.Status {
 			{
 				Name: "retrying", State: token.StateRetrying, Generation: 3, IssuedAt: at(-50), ExpiresAt: at(10),
 				NextAttempt: at(4), NextKind: "refresh", Failures: 2,
-				LastError: &token.Problem{At: at(-12), Message: "token request refused (oauth_error): HTTP 400: invalid_grant\x1b[2J"},
+				LastError: &token.Problem{At: at(-12), Code: "invalid_grant", Message: "token request refused (oauth_error): HTTP 400: invalid_grant\x1b[2J"},
 				Sinks: []token.SinkStatus{
 					{Kind: "file", Target: "/run/c", Generation: 3},
 					{Kind: "file", Target: "/run/d", Generation: 2, LastError: &token.Problem{At: at(-2), Message: "no space left on device"}},
@@ -58,7 +58,7 @@ the newest config is broken, the last good one runs (20s ago):
 TOKEN     STATE     LIFETIME                    NEXT                GEN  SINKS
 fresh     fresh     ########-- 45m left         refresh in 30m      17   2 ok
 retrying  retrying  ##-------- 10s left         refresh in 4s       3    1 of 2 ok
-  2 attempts failed, the last 12s ago: token request refused (oauth_error): HTTP 400: invalid_grant [2J
+  2 attempts failed, the last 12s ago: token request refused (oauth_error): HTTP 400: invalid_grant [2J [invalid_grant]
   file /run/d failed 2s ago: no space left on device
   on_update failed 2s ago: exit status 1
   probe failed 3s ago: HTTP 401
