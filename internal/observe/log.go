@@ -2,38 +2,27 @@ package observe
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/refresher"
 )
 
-// NewLogger returns a logger that writes to w, as "json" or as "text".
-func NewLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: durations}
-	if format == "text" {
-		return slog.New(slog.NewTextHandler(w, o))
-	}
-	return slog.New(slog.NewJSONHandler(w, o))
-}
-
-// durations are logged as people write them rather than in nanoseconds.
-func durations(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		return slog.String(a.Key, a.Value.Duration().Round(time.Microsecond).String())
-	}
-	return a
-}
-
-// Log writes one line per event.
+// Log writes one line per thing that happened. A failure that goes on is one
+// thing: its first line is followed by a summary now and then, and by one when it
+// is over.
 type Log struct {
-	logger *slog.Logger
-	words  map[refresher.Kind]line
+	logger  *slog.Logger
+	words   map[refresher.Kind]line
+	failing map[refresher.Kind]string
+	over    map[refresher.Kind][]string
+	repeats repeats
 }
 
 // NewLog returns a Log.
-func NewLog(l *slog.Logger) *Log { return &Log{logger: l, words: words()} }
+func NewLog(l *slog.Logger) *Log {
+	return &Log{logger: l, words: words(), failing: failing(), over: over(), repeats: repeats{open: map[subject]*troubles{}}}
+}
 
 // words is what an event is called in a log line, and how much it matters.
 func words() map[refresher.Kind]line {
@@ -73,6 +62,25 @@ type line struct {
 
 // Observe implements refresher.Observer.
 func (l *Log) Observe(e refresher.Event) {
+	e = dated(e)
+	unsaid := 0
+	if what, ok := l.failing[e.Kind]; ok {
+		if ok, unsaid = l.repeats.admit(subjectOf(e, what), e); !ok {
+			return
+		}
+	}
+	l.write(e, unsaid)
+	for _, what := range l.over[e.Kind] {
+		if o, ok := l.repeats.end(subjectOf(e, what), e.At); ok {
+			l.recovered(e, what, o)
+		}
+	}
+	if e.Kind == refresher.Retired || e.Kind == refresher.Released {
+		l.repeats.forget(e.Token)
+	}
+}
+
+func (l *Log) write(e refresher.Event, unsaid int) {
 	w := l.words[e.Kind]
 	ctx := context.Background()
 	if !l.logger.Enabled(ctx, w.level) {
@@ -80,6 +88,28 @@ func (l *Log) Observe(e refresher.Event) {
 	}
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs, slog.String("event", string(e.Kind)))
+	attrs = appendWords(attrs, e)
+	attrs = appendTimes(attrs, e)
+	if unsaid > 0 {
+		attrs = append(attrs, slog.Int("repeated", unsaid))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("error", e.Err.Error()))
+	}
+	l.logger.LogAttrs(ctx, w.level, w.text, attrs...)
+}
+
+// recovered tells that what had failed more than once does no more.
+func (l *Log) recovered(e refresher.Event, what string, o ordeal) {
+	attrs := []slog.Attr{slog.String("event", "recovered"), slog.String("what", what), slog.String("token", e.Token)}
+	if e.Target != "" {
+		attrs = append(attrs, slog.String("sink", e.SinkKind), slog.String("target", e.Target))
+	}
+	attrs = append(attrs, slog.Int("failures", o.count), slog.Duration("lasted", o.lasted.Round(time.Second)))
+	l.logger.LogAttrs(context.Background(), slog.LevelInfo, "what had failed works again", attrs...)
+}
+
+func appendWords(attrs []slog.Attr, e refresher.Event) []slog.Attr {
 	for _, a := range []struct{ key, value string }{
 		{"token", e.Token}, {"provider", e.Provider}, {"sink", e.SinkKind}, {"target", e.Target}, {"class", e.Class.String()}, {"detail", e.Detail},
 	} {
@@ -87,11 +117,7 @@ func (l *Log) Observe(e refresher.Event) {
 			attrs = append(attrs, slog.String(a.key, a.value))
 		}
 	}
-	attrs = appendTimes(attrs, e)
-	if e.Err != nil {
-		attrs = append(attrs, slog.String("error", e.Err.Error()))
-	}
-	l.logger.LogAttrs(ctx, w.level, w.text, attrs...)
+	return attrs
 }
 
 func appendTimes(attrs []slog.Attr, e refresher.Event) []slog.Attr {
