@@ -10,7 +10,7 @@
 // Besides, each replica has a Lease <name>-member-<identity> of its own, by
 // which the others know that it is there. All of them have the labels
 // app.kubernetes.io/managed-by=tokend and tokend/ha=<name>, and each replica
-// watches those.
+// watches those. That of a replica that died is deleted by the others.
 //
 // # The fair share
 //

@@ -71,6 +71,7 @@ type Group struct {
 	freeSince []time.Time
 	member    hold
 	absent    bool // the replica's own Lease is deleted for good
+	sweeping  attempt
 }
 
 // attempt is a request that may be under way, or is not to be repeated yet.

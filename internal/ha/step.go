@@ -33,6 +33,7 @@ func (g *Group) step(ctx context.Context, now time.Time) (done bool) {
 	g.checkHolds(now)
 	g.noteFree(now)
 	g.keepMember(ctx, now)
+	g.sweep(ctx, now)
 	take, give := decide(g.view(now))
 	for _, i := range give {
 		g.giveUp(ctx, i, g.holds[i])
