@@ -64,7 +64,7 @@ type described struct {
 // Reference describes every block and every key of the language, from the
 // schemas by which Load judges a configuration. Its text is Markdown.
 func Reference() []BlockDoc {
-	all := slices.Concat(daemonReference(), remoteReference(), providerReference(), tokenReference(), sinkReference())
+	all := descriptions()
 	docs := make([]BlockDoc, len(all))
 	for i, d := range all {
 		docs[i] = BlockDoc{Path: d.path, Head: d.head, Often: d.often, Meaning: d.meaning, Keys: d.keys}
@@ -73,6 +73,10 @@ func Reference() []BlockDoc {
 		}
 	}
 	return docs
+}
+
+func descriptions() []described {
+	return slices.Concat(stateReference(), daemonReference(), remoteReference(), providerReference(), policyReference(), tokenReference(), sinkReference())
 }
 
 // FunctionNames lists the functions that read nothing outside the configuration,

@@ -6,7 +6,7 @@ const (
 	stateOften = "one state block at most; without one, `state \"file\"`"
 )
 
-func daemonReference() []described {
+func stateReference() []described {
 	return []described{
 		{
 			path: `state "file"`, head: `state "file" { … }`, often: stateOften, schema: &stateSchema,
@@ -36,6 +36,11 @@ func daemonReference() []described {
 				key("key", typeSecret, "none: whoever may read the path reads the tokens", "As in `state \"file\"`."),
 			},
 		},
+	}
+}
+
+func daemonReference() []described {
+	return []described{
 		{
 			path: "ha", head: `ha "kubernetes" { … }`, often: onlyOne, schema: &haSchema,
 			meaning: "Several replicas share the tokens by Leases. They need a state in common: `kubernetes_secret` or `vault_kv`.",

@@ -39,6 +39,11 @@ func providerReference() []described {
 				key("default_lifetime", typeDuration, `"1h"`, "The lifetime when neither the answer nor a JWT's `exp` tells it."),
 			},
 		},
+	}
+}
+
+func policyReference() []described {
+	return []described{
 		{
 			path: "provider.refresh_tokens", head: "refresh_tokens { … }", often: onlyOne, schema: &refreshTokensSchema,
 			meaning: "What is done with refresh tokens.",

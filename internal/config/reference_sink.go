@@ -45,7 +45,7 @@ func sinkReference() []described {
 		},
 		{
 			path: `token.sink "vault_kv"`, head: `sink "vault_kv" { … }`, often: often, schema: &vaultSinkSchema,
-			meaning: "Fields of a secret in Vault's KV engine. Version 2 is written with check-and-set.",
+			meaning: "A secret in Vault's KV engine, which is tokend's as a whole: fields that others add go with the next write. Version 2 is written with check-and-set.",
 			keys: slices.Concat([]KeyDoc{
 				text("vault", "the only `vault` block", "Name of the `vault` block that says which server."),
 				text("mount", "", "Mount of the engine."),

@@ -24,10 +24,10 @@ func schemaAt(path string) []string {
 	return paths
 }
 
-func descriptions(t *testing.T) map[string]described {
+func byPath(t *testing.T) map[string]described {
 	t.Helper()
 	all := map[string]described{}
-	for _, d := range slices.Concat(daemonReference(), remoteReference(), providerReference(), tokenReference(), sinkReference()) {
+	for _, d := range descriptions() {
 		if _, twice := all[d.path]; twice {
 			t.Errorf("%s is described twice", d.path)
 		}
@@ -39,7 +39,7 @@ func descriptions(t *testing.T) map[string]described {
 // TestEveryBlockAndKeyIsDescribed walks the schemas from the root.
 func TestEveryBlockAndKeyIsDescribed(t *testing.T) {
 	t.Parallel()
-	left := descriptions(t)
+	left := byPath(t)
 	delete(left, "dynamic") // which may stand everywhere
 	var walk func(prefix string, sch *schema)
 	walk = func(prefix string, sch *schema) {
@@ -59,7 +59,7 @@ func TestEveryBlockAndKeyIsDescribed(t *testing.T) {
 	for path := range left {
 		t.Errorf("%s is described, and cannot be written", path)
 	}
-	for path, d := range descriptions(t) {
+	for path, d := range byPath(t) {
 		var names []string
 		for _, k := range d.keys {
 			names = append(names, k.Name)
@@ -80,7 +80,7 @@ func without(all, those []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(those, s) })
 }
 
-// stage is a configuration in which a block stands with what it needs; %s is
+// stages are configurations in which a block stands with what it needs; %s is
 // where a key of it goes.
 var stages = map[string]string{
 	`state "file"`:              `state "file" { %s }`,
@@ -217,7 +217,7 @@ func said(report *Report) string {
 func TestDefaultsAreThoseOfTheReference(t *testing.T) {
 	t.Parallel()
 	checked := 0
-	for path, d := range descriptions(t) {
+	for path, d := range byPath(t) {
 		if path == "dynamic" {
 			continue
 		}
@@ -275,7 +275,7 @@ var wrongValues = map[string]string{
 // is none of those that are listed, and expects a fault.
 func TestTypesAreThoseOfTheReference(t *testing.T) {
 	t.Parallel()
-	for path, d := range descriptions(t) {
+	for path, d := range byPath(t) {
 		if path == "dynamic" {
 			continue
 		}
