@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,9 +126,10 @@ func serve(t *testing.T, s *script) string {
 	past(timeline)
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler(s, timeline))
-	steps := steps(s, timeline)
-	mux.HandleFunc("POST /test/{step}", func(_ http.ResponseWriter, r *http.Request) { steps[r.PathValue("step")](r.FormValue("name")) })
 	server := httptest.NewServer(mux)
+	steps := steps(s, timeline)
+	steps["drop"] = func(string) { go server.CloseClientConnections() }
+	mux.HandleFunc("POST /test/{step}", func(_ http.ResponseWriter, r *http.Request) { steps[r.PathValue("step")](r.FormValue("name")) })
 	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
@@ -157,6 +159,15 @@ func steps(s *script, timeline *page.Timeline) map[string]func(name string) {
 		"break": func(string) {
 			s.daemon(func(d *control.Status) {
 				d.Config.Error = &token.Problem{At: time.Now(), Code: "config", Message: "client_secret = " + canary}
+			})
+		},
+		"empty": func(string) { s.daemon(func(d *control.Status) { d.Tokens = nil }) },
+		"long": func(name string) {
+			s.edit(name, func(t *token.Status) {
+				*t = expired(name, time.Now())
+				t.Provider, t.Grant = strings.Repeat("provider", 7), "urn:ietf:params:oauth:grant-type:jwt-bearer"
+				t.Sinks[0].Target = "/run/tokend/" + strings.Repeat("a-long-way/", 20) + "token"
+				t.LastError.Message = strings.Repeat("unbroken", 60)
 			})
 		},
 		"mend": func(string) { s.daemon(func(d *control.Status) { d.Config.Error = nil }) },

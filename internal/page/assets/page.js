@@ -395,6 +395,7 @@
       waiting = [];
       held.forEach(merge);
       paint();
+      if (!document.documentElement.dataset.ready) performance.mark("shown");
       document.documentElement.dataset.ready = "yes";
     } catch { waiting = []; }
     fetching = null;
