@@ -38,7 +38,7 @@ func arrows() map[string][]string {
 		"internal/hook":             {"internal/token"},
 		"internal/kube":             {"internal/token"},
 		"internal/loopback":         {},
-		"internal/observe":          {"internal/refresher", "internal/token"},
+		"internal/observe":          {"internal/problem", "internal/refresher", "internal/token"},
 		"internal/probe":            {"internal/loopback", "internal/token"},
 		"internal/page":             {"internal/control", "internal/problem", "internal/refresher", "internal/token"},
 		"internal/problem":          {"internal/token"},

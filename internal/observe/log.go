@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tokend-project/tokend/internal/problem"
 	"github.com/tokend-project/tokend/internal/refresher"
 )
 
@@ -89,6 +90,9 @@ func (l *Log) write(e refresher.Event, unsaid int) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs, slog.String("event", string(e.Kind)))
 	attrs = appendWords(attrs, e)
+	if code := problem.OfEvent(string(e.Kind), e.SinkKind, e.Err); code != "" && w.level >= slog.LevelWarn {
+		attrs = append(attrs, slog.String("code", code))
+	}
 	attrs = appendTimes(attrs, e)
 	if unsaid > 0 {
 		attrs = append(attrs, slog.Int("repeated", unsaid))

@@ -97,7 +97,7 @@ func TestLogLines(t *testing.T) {
 				Kind: refresher.AttemptFailed, Token: "operator", Provider: "rator", Class: token.Transient, Next: noon,
 				Took: 2 * time.Second, Err: &token.Failure{Class: token.Transient, Reason: "http_status", Status: 503},
 			},
-			`level=WARN msg="token request failed" event=attempt_failed token=operator provider=rator class=transient next_attempt=2026-05-04T12:00:00.000Z took=2s error="token request refused (http_status): HTTP 503"`,
+			`level=WARN msg="token request failed" event=attempt_failed token=operator provider=rator class=transient code=http_status next_attempt=2026-05-04T12:00:00.000Z took=2s error="token request refused (http_status): HTTP 503"`,
 		},
 		"sink written": {
 			refresher.Event{Kind: refresher.SinkWritten, Token: "operator", SinkKind: "file", Target: "/run/a b", Generation: 7, SinceAnswer: 1500 * time.Microsecond, Took: 90 * time.Microsecond},
@@ -105,15 +105,15 @@ func TestLogLines(t *testing.T) {
 		},
 		"sink failed": {
 			refresher.Event{Kind: refresher.SinkFailed, Token: "operator", SinkKind: "file", Target: "/run/x", Err: errors.New("no space left on device")},
-			`level=ERROR msg="sink not written" event=sink_failed token=operator sink=file target=/run/x error="no space left on device"`,
+			`level=ERROR msg="sink not written" event=sink_failed token=operator sink=file target=/run/x code=sink_file error="no space left on device"`,
 		},
 		"clock": {
 			refresher.Event{Kind: refresher.ClockStepped, Detail: "3h0m0s ahead"},
-			`level=WARN msg="the clock was stepped, or the machine slept" event=clock_stepped detail="3h0m0s ahead"`,
+			`level=WARN msg="the clock was stepped, or the machine slept" event=clock_stepped detail="3h0m0s ahead" code=clock_stepped`,
 		},
 		"an error that tries to forge a line": {
 			refresher.Event{Kind: refresher.HookFailed, Token: "operator", Err: errors.New("exit 1\nlevel=INFO msg=\"all is well\"")},
-			`level=ERROR msg="on_update command failed" event=hook_failed token=operator error="exit 1\nlevel=INFO msg=\"all is well\""`,
+			`level=ERROR msg="on_update command failed" event=hook_failed token=operator code=hook_failed error="exit 1\nlevel=INFO msg=\"all is well\""`,
 		},
 	} {
 		got := logged("text", slog.LevelDebug, c.event)

@@ -123,9 +123,52 @@ var places = []Entry{
 var daemon = []Entry{
 	{
 		Code:   "config",
+		Also:   []string{"reload_failed", "config_fault"},
 		Title:  "The newest configuration is not used",
 		Cause:  "It has faults, so the last good one keeps running. Nothing was changed.",
 		Remedy: "tokend validate shows each fault with file and line. As soon as the files are correct they are loaded.",
+	},
+	{
+		Code:   "config_warning",
+		Title:  "The configuration works and deserves a look",
+		Cause:  "It is taken as it is, and something in it is probably not what was meant, or not as safe as it could be.",
+		Remedy: "The message says what and where; tokend validate shows it with the lines around it.",
+	},
+	{
+		Code:   "restart_needed",
+		Title:  "A changed block takes effect at the next start",
+		Cause:  "Where the state is, where the daemon listens and how it logs is settled at the start. Everything else of the new configuration is in effect.",
+		Remedy: "Restart the daemon when it suits you. Tokens that are still fresh make no request at a start.",
+	},
+	{
+		Code:   "reread_failed",
+		Title:  "A secret of the configuration could not be read again",
+		Cause:  "Vault or Kubernetes does not answer, or refuses. The last value that was read stays in use.",
+		Remedy: "Check that Vault or the API server can be reached and lets tokend read the secret.",
+	},
+	{
+		Code:   "watch_failed",
+		Title:  "The system does not report changes of files",
+		Cause:  "The limit of inotify watches is reached, or the file system has none. Files are looked at every 30 s instead.",
+		Remedy: "Raise fs.inotify.max_user_watches and fs.inotify.max_user_instances, if 30 s are too long.",
+	},
+	{
+		Code:   "take_up_failed",
+		Title:  "The tokens of a shard could not be taken up",
+		Cause:  "This replica was given a share of the tokens and could not read their records from the state. It tries again.",
+		Remedy: "Check that the state can be read: see the code state.",
+	},
+	{
+		Code:   "shard_released",
+		Title:  "A shard was given up before its tokens were settled",
+		Cause:  "The time until another replica may take over was over while a write was still under way. The state keeps the two apart.",
+		Remedy: "Nothing, if it is rare. If it repeats, a sink or the state hangs.",
+	},
+	{
+		Code:   "notify_failed",
+		Title:  "The service manager could not be told how the daemon is",
+		Cause:  "The socket in NOTIFY_SOCKET is not there or refuses. The daemon works on; systemd may take it for dead.",
+		Remedy: "Check that the unit has Type=notify, and that nothing between systemd and tokend (a shell, a container) hides the socket.",
 	},
 	{
 		Code:   "lease",

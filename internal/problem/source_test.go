@@ -168,6 +168,19 @@ func TestEveryEventThatWarnsIsExplained(t *testing.T) {
 	}
 }
 
+func TestEveryEventOfTheLogThatWarnsIsExplained(t *testing.T) {
+	t.Parallel()
+	kinds := constants(t, "../../docs/logs.md", regexp.MustCompile("(?m)^(\\| )`([a-z_]+)` \\| (?:warn|error) \\|"))
+	if len(kinds) < 20 {
+		t.Fatalf("only %d events are found", len(kinds))
+	}
+	for _, kind := range kinds {
+		if _, ok := problem.Find(kind); !ok {
+			t.Errorf("the event %s is not explained", kind)
+		}
+	}
+}
+
 func TestEveryStateThatNeedsOneIsExplained(t *testing.T) {
 	t.Parallel()
 	for _, s := range []token.State{token.StateExpired, token.StateHuman, token.StateStandby} {
