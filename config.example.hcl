@@ -215,7 +215,7 @@ token "example" {
     path      = "/run/tokend/example/token"
     mode      = "0640"                        # default: "0600"; a text, since HCL reads 0640 as decimal
     dir_mode  = "0750"                        # of directories that are missing; default: "0700"
-    owner     = "root"                        # a name or a number; default: tokend's own
+    owner     = "tokend"                      # a name or a number; default: tokend's own
     group     = "batch"                       # the same
     format    = "token"                       # token | json | header | env | netrc | dockerconfigjson | kubeconfig | exec-credential
     on_remove = "keep"                        # keep | delete, when the token leaves this configuration

@@ -32,7 +32,7 @@ writes each new one to its sinks.
 	)
 	add(root, groupDaemon, newRun(), newOnce(), newValidate(), newPlan(), newDev())
 	add(root, groupAsk, newStatus(), newGet(), newExec(), newGitCredential(), newWait(), newRefresh(), newLogin(), newReload())
-	root.AddCommand(newVersion(), newExplain(), &cobra.Command{
+	root.AddCommand(newVersion(), newExplain(), newMan(), &cobra.Command{
 		Use:   "exit-codes",
 		Short: "What the exit codes mean",
 		Long:  exitCodesHelp,
