@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -153,7 +154,7 @@ func (m *Metrics) requested(e refresher.Event) {
 	k := kindOf(e)
 	r := 0
 	if e.Kind == refresher.AttemptFailed || e.Kind == refresher.RefreshDenied {
-		r = int(e.Class)
+		r = int(cmp.Or(e.Class, token.Ambiguous)) // the class that promises least
 	}
 	m.requests.WithLabelValues(e.Provider, k.String(), resultName(r)).Inc()
 	if e.Took > 0 {
@@ -171,7 +172,9 @@ func (m *Metrics) wrote(e refresher.Event) {
 	if e.Kind == refresher.SinkWritten && e.SinceAnswer > 0 {
 		m.deliveries.WithLabelValues(e.SinkKind).Observe(e.SinceAnswer.Seconds())
 	}
-	m.tally(e.Token).wrote(w, e)
+	if m.o.PerToken {
+		m.tally(e.Token).wrote(w, e)
+	}
 }
 
 // results is how many results a token request can have.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,10 +78,7 @@ func (l *lab) buildPrometheus(ctx context.Context, kept string) error {
 	if err := run(ctx, ".", "go", "build", "-tags", "remove_all_sd", "-o", half+"/", module+"promtool", module+"prometheus"); err != nil {
 		return err
 	}
-	if err := os.Rename(half, kept); err != nil && !os.IsExist(err) {
-		if _, err := os.Stat(l.prometheus); err == nil {
-			return nil // another test was quicker
-		}
+	if err := os.Rename(half, kept); err != nil && !errors.Is(err, fs.ErrExist) { // else another test was quicker
 		return fmt.Errorf("keep Prometheus: %w", err)
 	}
 	return nil
