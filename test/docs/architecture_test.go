@@ -33,24 +33,3 @@ func TestArchitectureIsAPageThatSaysWhatEachPackageIsFor(t *testing.T) {
 		}
 	}
 }
-
-// TestLinksLeadSomewhere follows the links of the documents at the root to
-// files of the repository.
-func TestLinksLeadSomewhere(t *testing.T) {
-	t.Parallel()
-	for _, document := range []string{"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"} {
-		data, err := os.ReadFile(root + "/" + document)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, rest := range strings.Split(string(data), "](")[1:] {
-			target, _, _ := strings.Cut(rest, ")")
-			if strings.Contains(target, "://") {
-				continue
-			}
-			if _, err := os.Stat(root + "/" + target); err != nil {
-				t.Errorf("%s: a link leads to %s, which is not there", document, target)
-			}
-		}
-	}
-}

@@ -23,42 +23,6 @@ const (
 	readme = root + "/README.md"
 )
 
-// block is a fenced block of a markdown file.
-type block struct {
-	language string
-	line     int // of its fence
-	lines    []string
-}
-
-func (b block) text() string { return strings.Join(b.lines, "\n") + "\n" }
-
-func blocks(t *testing.T, path, language string) []block {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []block
-	var open *block
-	for i, line := range strings.Split(string(data), "\n") {
-		fence, isFence := strings.CutPrefix(line, "```")
-		switch {
-		case isFence && open == nil:
-			open = &block{language: fence, line: i + 1}
-		case isFence:
-			all = append(all, *open)
-			open = nil
-		case open != nil:
-			open.lines = append(open.lines, line)
-		}
-	}
-	all = slices.DeleteFunc(all, func(b block) bool { return b.language != language })
-	if len(all) == 0 || open != nil {
-		t.Fatalf("%s: no block of %s, or one without an end", path, language)
-	}
-	return all
-}
-
 // world is a machine on which every file exists that the README names.
 func world() config.Options {
 	return config.Options{
@@ -75,10 +39,20 @@ func world() config.Options {
 	}
 }
 
+// load reads a configuration, or the part of one that its fence says.
 func load(t *testing.T, b block) (*config.Config, string) {
 	t.Helper()
+	text, ok := map[string]string{
+		"":         "%s",
+		"provider": "provider \"p\" {\ntoken_endpoint = \"https://auth.example/token\"\n%s}\n",
+		"token": "provider \"p\" {\ntoken_endpoint = \"https://auth.example/token\"\nclient_id = \"c\"\nclient_secret = \"s\"\n}\n" +
+			"token \"t\" {\nprovider = \"p\"\ngrant \"client_credentials\" {}\n%s}\n",
+	}[b.place]
+	if !ok {
+		t.Fatalf("line %d: a fence of hcl says nothing, provider or token; this one says %q", b.line, b.place)
+	}
 	path := filepath.Join(t.TempDir(), "tokend.hcl")
-	if err := os.WriteFile(path, []byte(b.text()), 0o600); err != nil {
+	if err := os.WriteFile(path, fmt.Appendf(nil, text, b.text()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, report := config.Load([]string{path}, world())
@@ -155,12 +129,7 @@ type shell struct {
 
 func newShell(t *testing.T) shell {
 	t.Helper()
-	s := shell{dir: t.TempDir(), path: t.TempDir()}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.path, "./cmd/tokend")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
-	}
+	s := shell{dir: t.TempDir(), path: filepath.Dir(buildTokend(t))}
 	quick := blocks(t, readme, "hcl")[0]
 	files := map[string]string{"tokend.hcl": quick.text()}
 	for _, m := range regexp.MustCompile(`file\("([^/"]+)"\)`).FindAllStringSubmatch(quick.text(), -1) {
@@ -193,22 +162,11 @@ func (s shell) run(t *testing.T, line string) (string, int) {
 	return out.String(), 0
 }
 
-// typed is a command of a console block, with the output shown below it.
-type typed struct {
-	line, output string
-}
-
 func commands(t *testing.T) []typed {
 	t.Helper()
 	var all []typed
 	for _, b := range blocks(t, readme, "console") {
-		for _, line := range b.lines {
-			if command, ok := strings.CutPrefix(line, "$ "); ok {
-				all = append(all, typed{line: command})
-			} else if len(all) > 0 {
-				all[len(all)-1].output += line + "\n"
-			}
-		}
+		all = append(all, typedIn(b)...)
 	}
 	return all
 }
