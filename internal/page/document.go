@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/tokend-project/tokend/internal/problem"
@@ -39,7 +40,19 @@ func statusDocument() document {
 	for _, code := range problem.Codes() {
 		entries[code], _ = problem.Find(code)
 	}
-	return render("page.html", "page.js", entries)
+	return render("page.html", script(), entries)
+}
+
+// script is one function of several files, which share their names and leave none
+// behind.
+func script() string {
+	var b strings.Builder
+	b.WriteString("\"use strict\";\n(() => {\n")
+	for _, name := range []string{"tokens", "list", "summary", "detail", "keys", "live"} {
+		b.WriteString(asset(name + ".js"))
+	}
+	b.WriteString("})();\n")
+	return b.String()
 }
 
 func problemsDocument() document { return render("problems.html", "", problem.Groups()) }
@@ -47,11 +60,8 @@ func problemsDocument() document { return render("problems.html", "", problem.Gr
 // render puts style and script into a document, and allows exactly these two by
 // their hashes. What is embedded is known to be well-formed, so an error is a
 // defect that every test meets.
-func render(name, script string, data any) document {
-	style, code := asset("page.css"), ""
-	if script != "" {
-		code = asset(script)
-	}
+func render(name, code string, data any) document {
+	style := asset("page.css")
 	t := template.Must(template.ParseFS(assets, "assets/"+name))
 	var b bytes.Buffer
 	err := t.Execute(&b, map[string]any{

@@ -37,14 +37,12 @@ func TestInABrowser(t *testing.T) {
 	if err := os.Symlink(filepath.Join(modules, "node_modules"), filepath.Join(cmd.Dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"page.test.mjs"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(cmd.Dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	script, err := os.ReadFile("page.test.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(cmd.Dir, "page.test.mjs"), script, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	cmd.Env = append(os.Environ(), "CHROMIUM="+chromium, "SIX="+six, "MANY="+many, "SHOTS="+shots, "CANARY="+canary, "SLOWDOWN="+slowdown)
 	cmd.WaitDelay = 10 * time.Second
