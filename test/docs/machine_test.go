@@ -64,17 +64,16 @@ func buildTokend(t *testing.T) string {
 }
 
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "docs")
-	if err != nil {
-		return "", err
-	}
-	build := exec.Command("go", "build", "-o", dir, "./cmd/tokend")
+	build := exec.Command("go", "build", "-o", workshop, "./cmd/tokend")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("%s: %w\n%s", build, err, out)
+		return "", fmt.Errorf("%s: %w\n%s", build, err, out)
 	}
-	return dir + "/tokend", nil
+	return workshop + "/tokend", nil
 })
+
+// workshop is the directory of what is built; TestMain makes and removes it.
+var workshop string
 
 func newMachine(t *testing.T, tokend string) *machine {
 	t.Helper()

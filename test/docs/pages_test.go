@@ -147,3 +147,36 @@ func TestCommandsInTheTextAreCommands(t *testing.T) {
 		}
 	})
 }
+
+// TestMachineNoticesWhatIsWrong types what a page must not show.
+func TestMachineNoticesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, buildTokend(t))
+	for what, line := range map[string]string{
+		"a command that is not there":        "tokend renew example",
+		"one in a pod":                       "kubectl exec deploy/tokend -- /tokend renew",
+		"a flag that is not there":           "kubectl exec deploy/tokend -- /tokend get example --fromat json",
+		"one of a command that has no end":   "tokend run --conifg /etc/tokend",
+		"a configuration that is not there":  "tokend validate --config /etc/tokend/nothing.hcl",
+		"a unit that is not there":           "systemctl restart token",
+		"a folder that is not there":         "kubectl apply -k manifests/nowhere",
+		"a target that is not there":         "make everything",
+		"a program that nobody looked at":    "shutdown now",
+		"a token that was never written":     "curl -H @/run/tokend/nothing/header https://api.example/",
+		"a resource that is asked without":   "curl https://api.example/",
+		"a job whose last command succeeded": "false\ntrue",
+	} {
+		if out, code := m.sh(t, line); code == 0 {
+			t.Errorf("%s is not noticed:\n%s\n%s", what, line, out)
+		}
+	}
+	for shown, printed := range map[string]string{
+		"1 to keep; 0 token requests\n": "1 to start; 1 token request\n",
+		"state … · sealed\n":            "state /var/lib/tokend · not sealed\n",
+		"1 token\n":                     "1 token: 1 fresh\n",
+	} {
+		if shape(shown).MatchString(printed) {
+			t.Errorf("%q is taken for %q", printed, shown)
+		}
+	}
+}

@@ -46,10 +46,12 @@ func plainPrograms() []string {
 func TestMain(m *testing.M) {
 	program, ok := programs()[filepath.Base(os.Args[0])]
 	if !ok || os.Getenv(envRoot) == "" {
-		code := m.Run()
-		if path, err := built(); err == nil {
-			_ = os.RemoveAll(filepath.Dir(path))
+		var err error
+		if workshop, err = os.MkdirTemp("", "docs"); err != nil {
+			panic(err)
 		}
+		code := m.Run()
+		_ = os.RemoveAll(workshop)
 		os.Exit(code)
 	}
 	err := program(os.Args[1:])
