@@ -216,7 +216,7 @@ func (a *App) keep(ctx context.Context, stop context.CancelCauseFunc) {
 				stop(fmt.Errorf("sharing the tokens: %w", err))
 			}
 		})
-		around.Go(func() { _ = r.follow(outer) })
+		around.Go(func() { r.follow(outer) })
 	}
 	a.refresher.Run(ctx)
 	leave()

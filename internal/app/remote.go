@@ -19,9 +19,9 @@ import (
 const (
 	// readFor bounds what a load may spend on reading from Kubernetes and Vault.
 	readFor = 30 * time.Second
-	// readVaultEvery is how often what came from Vault is read again: it tells
-	// nobody of a change.
-	readVaultEvery = time.Minute
+	// readEvery is how often secrets are read again: Vault tells nobody of a
+	// change, and a Role may forbid to watch a Secret that it lets be read.
+	readEvery = time.Minute
 	// readAgainEvery is how often the same is done for what could not be read: a
 	// configuration that waits for it runs within half a minute.
 	readAgainEvery = 15 * time.Second
@@ -105,14 +105,13 @@ func (a *App) followRemote(ctx context.Context) error {
 	}
 }
 
-// lookAt is when secrets are to be read again that no watch tells of; nil for
-// never.
+// lookAt is when secrets are to be read again without an occasion; nil for never.
 func lookAt(refs []config.RemoteRef) <-chan time.Time {
 	switch {
 	case slices.ContainsFunc(refs, func(r config.RemoteRef) bool { return r.Read.IsEmpty() }):
 		return time.After(readAgainEvery)
-	case slices.ContainsFunc(refs, func(r config.RemoteRef) bool { return r.Vault != nil }):
-		return time.After(readVaultEvery)
+	case len(refs) > 0:
+		return time.After(readEvery)
 	}
 	return nil
 }

@@ -76,13 +76,13 @@ func (r *replicas) release(ctx context.Context, shard int) {
 
 // follow takes up and lets go of tokens as shards come and go. Where the state
 // cannot be read, it tries again until it can.
-func (r *replicas) follow(ctx context.Context) error {
+func (r *replicas) follow(ctx context.Context) {
 	wait := takeUpFirst
 	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-r.changed:
 		case <-again:
 		}
@@ -103,7 +103,7 @@ func (r *replicas) trouble() string {
 	if r == nil {
 		return ""
 	}
-	return r.Group.Status().Problem
+	return r.Status().Problem
 }
 
 // status is nil where there is one replica only.
@@ -111,6 +111,6 @@ func (r *replicas) status() *control.HAStatus {
 	if r == nil {
 		return nil
 	}
-	s := control.HAStatus(r.Group.Status())
+	s := control.HAStatus(r.Status())
 	return &s
 }
