@@ -134,7 +134,7 @@ func human(name string, now time.Time) token.Status {
 }
 
 func standby(name string) token.Status {
-	return token.Status{Name: name, Provider: "mail", Grant: "client_credentials", State: token.StateStandby, Sinks: []token.SinkStatus{}}
+	return token.Status{Name: name, Provider: "mail", Grant: "client_credentials", State: token.StateStandby}
 }
 
 // fleet are n tokens, as tenants have them, and a few in trouble.

@@ -77,6 +77,7 @@ function sinks(t) {
 }
 
 function take(t) {
+  t.sinks = t.sinks || [];
   t.expires = at(t.expires_at); t.issued = at(t.issued_at); t.next = at(t.next_attempt);
   t.problem = trouble(t);
   t.rank = ranks[t.state] * 2 - (t.problem ? 1 : 0);
