@@ -1,6 +1,6 @@
-# make help says what there is. Nothing but Go, a C compiler (for the race
-# detector and Hydra's SQLite) and npm is needed; the rest is built or installed
-# on first use, by name and version, into the user's caches.
+# make help says what there is. Nothing but Go, Debian's apt and npm is needed:
+# programs are installed as Debian packages, and servers and tools are built on
+# first use, by name and version, into the user's caches.
 
 SHELL       := /usr/bin/env bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -43,19 +43,17 @@ vet:
 	go -C test/bench vet ./...
 
 .PHONY: test
-test: test-unit test-faults fuzz-short test-bench test-servers test-e2e ## everything: unit tests with -race, a short fuzz, tests against real servers
+test: test-unit test-faults fuzz-short test-bench test-servers test-machine test-e2e ## everything: unit tests with -race, a short fuzz, tests against real servers
 
 # Packages whose tests start a kube-apiserver with its etcd, or a server around
 # Vault's core; both are built on first use, which takes some minutes.
-SERVERS := /(test/(testbed|places|replicas|manifests|image|prometheus)|internal/(kube|ha|vault|sinks/kubernetes|sinks/vault|state/kubernetes|state/vault))(/|$$)
+SERVERS := /(test/(testbed|places|replicas|manifests|image)|internal/(kube|ha|vault|sinks/kubernetes|sinks/vault|state/kubernetes|state/vault))(/|$$)
+# Packages whose tests need programs of Debian's.
+MACHINE := /test/(page|systemd|package)(/|$$)
 
 .PHONY: test-unit
-test-unit: need-cc ## unit tests, with the race detector
-	go test -race $$(go list ./... | grep -vE '/test/(e2e|faults)$$|$(SERVERS)')
-
-.PHONY: test-servers
-test-servers: need-cc ## Kubernetes, Vault and replicas, against real servers, with the race detector
-	go test -race -count=1 -timeout=30m -p 2 $$(go list ./... | grep -E '$(SERVERS)')
+test-unit: need-cc need-git ## unit tests, with the race detector
+	go test -race $$(go list ./... | grep -vE '/test/(e2e|faults)$$|$(SERVERS)|$(MACHINE)')
 
 .PHONY: test-faults
 test-faults: need-cc ## what the daemon does about faults of the world, with the race detector
@@ -65,9 +63,23 @@ test-faults: need-cc ## what the daemon does about faults of the world, with the
 test-bench: ## the benchmark's own tests
 	go -C test/bench test ./...
 
+.PHONY: test-servers
+test-servers: need-cc servers ## Kubernetes, Vault and replicas, against real servers, with the race detector
+	go test -race -count=1 -timeout=30m -p 2 $$(go list ./... | grep -E '$(SERVERS)')
+
+.PHONY: test-machine
+test-machine: need-npm need-programs ## the status page in a browser, the unit, the packages, the alerts in Prometheus
+	go test -count=1 -timeout=20m $$(go list ./... | grep -E '$(MACHINE)')
+	go -C test/prometheus test -count=1 -timeout=20m ./...
+
 .PHONY: test-e2e
 test-e2e: need-cc need-npm ## end-to-end tests against Ory Hydra and oidc-provider
 	go test -count=1 -timeout=20m -parallel=4 -v $(E2EFLAGS) ./test/e2e
+
+# Built before the tests, whose time limit is for testing.
+.PHONY: servers
+servers: ## the servers that tests run against, into the user's cache
+	go run ./test/testbed/build
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (30s)
@@ -86,6 +98,10 @@ fuzz-short:
 bench: ## tokend beside a plain loop; BENCHFLAGS=-quick for a first look
 	go -C test/bench run . $(BENCHFLAGS)
 
+.PHONY: bench-remote
+bench-remote: servers ## the sinks in Kubernetes and Vault beside the bare clients
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/remotebench
+
 .PHONY: tidy
 tidy: ## every go.mod as its imports want it
 	@for module in $(MODULES); do echo "tidy: $$module"; go -C "$$module" mod tidy; done
@@ -95,11 +111,19 @@ clean: ## what make build and the tests leave in the tree
 	rm -rf tokend dist bench.out tokend-dev
 	find . -name '*.test' -o -name '*.prof' | xargs -r rm -f
 
-.PHONY: need-cc
+.PHONY: need-cc need-git need-npm need-programs
 need-cc:
-	@command -v "$${CC:-gcc}" >/dev/null || { echo "a C compiler is needed: apt-get install gcc libc6-dev" >&2; exit 1; }
+	@test/need "$${CC:-gcc}" gcc libc6-dev
 
-.PHONY: need-npm
+need-git:
+	@test/need git git
+
 need-npm:
-	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Node.js 20 or later and npm are needed: apt-get install nodejs npm" >&2; exit 1; }
+	@test/need npm nodejs npm
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node.js 20 or later is needed, this is $$(node --version)" >&2; exit 1; }
+
+need-programs:
+	@test/need chromium chromium
+	@test/need systemd-analyze systemd
+	@test/need mmdebstrap mmdebstrap
+	@test/need lintian lintian
