@@ -91,33 +91,43 @@ func OfEvent(kind, sinkKind string, err error) string {
 	return Code(&p, "")
 }
 
-// Annotate gives every problem of the statuses a code that Find knows. Problems
-// are replaced and not written to, since others may read them meanwhile.
+// Annotate gives every problem of the statuses a code that Find knows. It writes to
+// the slice alone and replaces what that points to, since others may read it.
 func Annotate(all []token.Status) {
 	for i := range all {
 		s := &all[i]
-		annotate(&s.LastError, "attempt_failed")
-		for j := range s.Sinks {
-			annotate(&s.Sinks[j].LastError, sinkCode(s.Sinks[j].Kind))
+		s.LastError = named(s.LastError, "attempt_failed")
+		s.Sinks = namedSinks(s.Sinks)
+		if h := s.Hook; h != nil && h.LastError != nil {
+			s.Hook = &token.HookStatus{Generation: h.Generation, RanAt: h.RanAt, LastError: named(h.LastError, "hook_failed")}
 		}
-		if s.Hook != nil {
-			annotate(&s.Hook.LastError, "hook_failed")
-		}
-		if s.Probe != nil {
-			annotate(&s.Probe.LastError, "probe_failed")
+		if p := s.Probe; p != nil && p.LastError != nil {
+			s.Probe = &token.ProbeStatus{At: p.At, OK: p.OK, LastError: named(p.LastError, "probe_failed")}
 		}
 	}
 }
 
-func annotate(p **token.Problem, otherwise string) {
-	if *p == nil {
-		return
+func namedSinks(sinks []token.SinkStatus) []token.SinkStatus {
+	failed := func(s token.SinkStatus) bool { return s.LastError != nil }
+	if !slices.ContainsFunc(sinks, failed) {
+		return sinks
 	}
-	if code := Code(*p, otherwise); code != (*p).Code {
-		named := **p
-		named.Code = code
-		*p = &named
+	sinks = slices.Clone(sinks)
+	for i := range sinks {
+		sinks[i].LastError = named(sinks[i].LastError, sinkCode(sinks[i].Kind))
 	}
+	return sinks
+}
+
+func named(p *token.Problem, otherwise string) *token.Problem {
+	if p == nil {
+		return nil
+	}
+	code := Code(p, otherwise)
+	if code == p.Code {
+		return p
+	}
+	return &token.Problem{At: p.At, Class: p.Class, Code: code, Message: p.Message}
 }
 
 // sinkCode is the code of a failure that is known by the kind of its sink alone.

@@ -82,7 +82,14 @@ func TestAnnotateGivesEveryProblemACodeThatIsExplained(t *testing.T) {
 		{Name: "c", LastError: &token.Problem{Code: "odd"}},
 		{Name: "d"},
 	}
+	sinks, hook := s[0].Sinks, s[0].Hook
 	problem.Annotate(s)
+	if s[3].Sinks != nil {
+		t.Error("sinks were made up")
+	}
+	if sinks[0].LastError.Code != "" || hook.LastError.Code != "" {
+		t.Error("sinks or a hook that others read were written to")
+	}
 	for what, c := range map[string]struct {
 		p    *token.Problem
 		want string
