@@ -99,10 +99,14 @@ func Annotate(all []token.Status) {
 		s.LastError = named(s.LastError, "attempt_failed")
 		s.Sinks = namedSinks(s.Sinks)
 		if h := s.Hook; h != nil && h.LastError != nil {
-			s.Hook = &token.HookStatus{Generation: h.Generation, RanAt: h.RanAt, LastError: named(h.LastError, "hook_failed")}
+			own := *h
+			own.LastError = named(h.LastError, "hook_failed")
+			s.Hook = &own
 		}
 		if p := s.Probe; p != nil && p.LastError != nil {
-			s.Probe = &token.ProbeStatus{At: p.At, OK: p.OK, LastError: named(p.LastError, "probe_failed")}
+			own := *p
+			own.LastError = named(p.LastError, "probe_failed")
+			s.Probe = &own
 		}
 	}
 }
@@ -127,7 +131,9 @@ func named(p *token.Problem, otherwise string) *token.Problem {
 	if code == p.Code {
 		return p
 	}
-	return &token.Problem{At: p.At, Class: p.Class, Code: code, Message: p.Message}
+	own := *p
+	own.Code = code
+	return &own
 }
 
 // sinkCode is the code of a failure that is known by the kind of its sink alone.
