@@ -20,7 +20,7 @@ func (g *Group) sweep(ctx context.Context, now time.Time) {
 		return
 	}
 	for name, o := range g.leases {
-		if strings.HasPrefix(name, memberPrefix(g.o.Name)) && holderOf(o.lease) != g.me && now.Sub(o.at) > lasts(o.lease)+g.o.LeaseDuration {
+		if strings.HasPrefix(name, memberPrefix(g.o.Name)) && holderOf(o.lease) != g.me && now.Sub(o.at) > lasts(o.lease)+g.o.RenewEvery {
 			g.sweeping.busy = true
 			g.ops.Go(func() { g.bury(ctx, o.lease) })
 			return
