@@ -116,6 +116,7 @@ func TestRollOutLeavesNoGap(t *testing.T) {
 	f := newFleet(t, cluster, plan{shards: 8, tokens: 60, lifetime: 10 * time.Second, pace: 40 * time.Millisecond}, "a", "b", "c")
 	f.begin(t)
 	for _, name := range []string{"d", "e", "f"} {
+		time.Sleep(f.lifetime / 5) // so that some are refreshed on the way
 		f.add(t, name, rules()...).start(t)
 		f.awaitEven(t, time.Now(), 30*time.Second, name+" has come", f.replicas...)
 		old := f.replicas[0]
@@ -133,6 +134,9 @@ func TestRollOutLeavesNoGap(t *testing.T) {
 	f.end(t)
 	j := f.verdict(t, ended, 2*time.Second)
 	t.Log(j)
+	if j.refreshes == 0 {
+		t.Error("nothing was refreshed: this proves little")
+	}
 	if j.relogins+j.replays+j.delayed+j.delayedWrites > j.timeouts {
 		t.Error("a roll-out cost something")
 	}
