@@ -123,7 +123,7 @@ need-npm:
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node.js 20 or later is needed, this is $$(node --version)" >&2; exit 1; }
 
 need-programs:
-	@test/need chromium chromium
+	@test/need chromium chromium fonts-dejavu-core
 	@test/need systemd-analyze systemd
 	@test/need mmdebstrap mmdebstrap
 	@test/need lintian lintian
