@@ -30,11 +30,13 @@ type machine struct {
 	env  []string
 }
 
-// usual is the configuration of pages that have none of their own.
-const usual = `
+// usual is the configuration of pages that have none of their own, by file.
+var usual = map[string]string{
+	"state.hcl": `
 state "file" {
   key = file("state.key")
 }
+`, "usual.hcl": `
 http {
   address = "127.0.0.1:9466"
 }
@@ -51,7 +53,7 @@ token "example" {
     format = "header"
   }
 }
-`
+`}
 
 // buildTokend builds the program, once for all tests.
 func buildTokend(t *testing.T) string {
@@ -217,6 +219,20 @@ func (m *machine) write(t *testing.T, path, text string) {
 	}
 }
 
+// prepare gives the machine the usual configuration, unless the page has tokens of
+// its own.
+func (m *machine) prepare(t *testing.T, page []block) {
+	t.Helper()
+	for _, b := range page {
+		if b.language == "hcl" && strings.HasPrefix(b.lines[0], "# /etc/tokend/") && strings.Contains(b.text(), "\ntoken \"") {
+			return
+		}
+	}
+	for name, text := range usual {
+		m.write(t, m.root+"/etc/tokend/"+name, m.here(text))
+	}
+}
+
 // asksDaemon are commands that need a daemon, and files that one writes.
 var asksDaemon = regexp.MustCompile(`\btokend (status|get|wait|exec|refresh|login|reload|plan|git-credential)\b|/run/tokend/|:9466`)
 
@@ -225,9 +241,6 @@ func (m *machine) ready(t *testing.T, script string) {
 	t.Helper()
 	if _, err := os.Stat(m.root + "/daemon.pid"); err == nil || !asksDaemon.MatchString(script) || strings.Contains(script, "systemctl") {
 		return
-	}
-	if found, _ := filepath.Glob(m.root + "/etc/tokend/*.hcl"); len(found) == 0 {
-		m.write(t, m.root+"/etc/tokend/usual.hcl", m.here(usual))
 	}
 	if out, code := m.sh(t, "systemctl start tokend"); code != 0 {
 		t.Fatal(out)

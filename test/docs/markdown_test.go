@@ -15,6 +15,7 @@ type block struct {
 	language string
 	place    string // the second word of the fence: where the lines of a configuration stand
 	line     int    // of its fence
+	indent   string // of a block in a list
 	lines    []string
 }
 
@@ -26,11 +27,14 @@ func fences(t *testing.T, path string) []block {
 	var all []block
 	var open *block
 	for i, line := range strings.Split(read(t, path), "\n") {
-		fence, isFence := strings.CutPrefix(line, "```")
+		if open != nil {
+			line = strings.TrimPrefix(line, open.indent)
+		}
+		fence, isFence := strings.CutPrefix(strings.TrimLeft(line, " "), "```")
 		switch {
 		case isFence && open == nil:
 			language, place, _ := strings.Cut(fence, " ")
-			open = &block{language: language, place: place, line: i + 1}
+			open = &block{language: language, place: place, line: i + 1, indent: line[:len(line)-len(fence)-3]}
 		case isFence:
 			all = append(all, *open)
 			open = nil
@@ -57,7 +61,7 @@ func blocks(t *testing.T, path, language string) []block {
 // prose is a markdown file without its fenced blocks.
 func prose(t *testing.T, path string) string {
 	t.Helper()
-	return regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(read(t, path), "")
+	return regexp.MustCompile("(?ms)^ *```.*?^ *```$").ReplaceAllString(read(t, path), "")
 }
 
 // pages are the markdown files of docs.

@@ -44,6 +44,7 @@ func TestPagesDoWhatTheyShow(t *testing.T) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t, tokend)
+			m.prepare(t, all)
 			for _, b := range all {
 				switch b.language {
 				case "hcl":
@@ -120,8 +121,11 @@ func shape(output string) *regexp.Regexp {
 	return regexp.MustCompile(strings.TrimSuffix(b.String(), `\s+`) + `\s*$`)
 }
 
-// TestCommandsInTheTextAreCommands judges the commands of tokend that stand within
-// a sentence.
+// inText are the commands of tokend within a sentence, in units and in crontabs.
+var inText = regexp.MustCompile("(?:`|Exec[A-Za-z]+=/usr/bin/|\\*  )tokend ([^`|&\n]*)")
+
+// TestCommandsInTheTextAreCommands judges the commands of tokend that are told of
+// and not typed.
 func TestCommandsInTheTextAreCommands(t *testing.T) {
 	t.Parallel()
 	t.Run("all", func(t *testing.T) {
@@ -129,9 +133,8 @@ func TestCommandsInTheTextAreCommands(t *testing.T) {
 		m := newMachine(t, buildTokend(t))
 		seen := map[string]bool{}
 		for _, page := range append(written(t), root+"/config.example.hcl") {
-			for _, c := range regexp.MustCompile("`tokend ([^`]*)`").FindAllStringSubmatch(read(t, page), -1) {
-				line, _, _ := strings.Cut(c[1], " | ")
-				line, _, _ = strings.Cut(line, " -- ")
+			for _, c := range inText.FindAllStringSubmatch(read(t, page), -1) {
+				line, _, _ := strings.Cut(c[1], " -- ")
 				line = regexp.MustCompile(`\[[^\]]*\]|…`).ReplaceAllString(line, "")
 				if seen[line] {
 					continue

@@ -23,11 +23,17 @@ const (
 	readme = root + "/README.md"
 )
 
+// credentials is where systemd has put those that the pages name.
+const credentials = "/run/credentials/tokend.service"
+
 // world is a machine on which every file exists that the README names.
 func world() config.Options {
 	return config.Options{
-		Env: func(string) (string, bool) { return "", false },
+		Env: func(name string) (string, bool) { return credentials, name == "CREDENTIALS_DIRECTORY" },
 		ReadFile: func(path string) ([]byte, fs.FileMode, error) {
+			if filepath.Dir(path) == credentials {
+				return []byte("credential of " + path), 0o400, nil
+			}
 			switch filepath.Ext(path) {
 			case ".secret", ".key":
 				return []byte("secret of " + path + "\n"), 0o640, nil
@@ -39,7 +45,11 @@ func world() config.Options {
 	}
 }
 
-// load reads a configuration, or the part of one that its fence says.
+// someProvider is a provider block as a whole.
+var someProvider = regexp.MustCompile(`(?ms)^(provider "[^"]+" \{)\n(.*?^\})`)
+
+// load reads a configuration, or the part of one that its fence says. A provider
+// of which a page shows something else may leave out its address.
 func load(t *testing.T, b block) (*config.Config, string) {
 	t.Helper()
 	text, ok := map[string]string{
@@ -51,8 +61,14 @@ func load(t *testing.T, b block) (*config.Config, string) {
 	if !ok {
 		t.Fatalf("line %d: a fence of hcl says nothing, provider or token; this one says %q", b.line, b.place)
 	}
+	body := someProvider.ReplaceAllStringFunc(b.text(), func(block string) string {
+		if strings.Contains(block, "token_endpoint") {
+			return block
+		}
+		return someProvider.ReplaceAllString(block, "$1\ntoken_endpoint = \"https://auth.example/token\"\n$2")
+	})
 	path := filepath.Join(t.TempDir(), "tokend.hcl")
-	if err := os.WriteFile(path, fmt.Appendf(nil, text, b.text()), 0o600); err != nil {
+	if err := os.WriteFile(path, fmt.Appendf(nil, text, body), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, report := config.Load([]string{path}, world())
