@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tokend-project/tokend/internal/config"
 )
@@ -54,7 +55,7 @@ func referenceContents() string {
 func referenceBlocks() string {
 	var b strings.Builder
 	for _, block := range config.Reference() {
-		fmt.Fprintf(&b, "### %s\n\n`%s`, %s.\n\n%s\n\n", block.Path, block.Head, block.Often, block.Meaning)
+		fmt.Fprintf(&b, "### %s\n\n`%s`, %s.\n\n%s\n\n", block.Path, block.Head, block.Often, wrapped(block.Meaning))
 		b.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")
 		for _, k := range block.Keys {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.Name, typeOf(k), defaultOf(k), k.Meaning)
@@ -82,5 +83,28 @@ func defaultOf(k config.KeyDoc) string {
 }
 
 func referenceFunctions() string {
-	return "`" + strings.Join(config.FunctionNames(), "`, `") + "`\n"
+	return wrapped("`"+strings.Join(config.FunctionNames(), "`, `")+"`") + "\n"
+}
+
+// wrapped breaks a paragraph into lines, at spaces that are not within code.
+func wrapped(text string) string {
+	const width = 125
+	var b strings.Builder
+	column, code := 0, false
+	for word := range strings.SplitSeq(text, " ") {
+		size := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case !code && column+1+size > width:
+			b.WriteString("\n")
+			column = 0
+		default:
+			b.WriteString(" ")
+			column++
+		}
+		b.WriteString(word)
+		column += size
+		code = code != (strings.Count(word, "`")%2 == 1)
+	}
+	return b.String()
 }
