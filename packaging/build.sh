@@ -39,7 +39,7 @@ trap 'rm -rf "$work"' EXIT
 nfpm=$(go -C packaging/tools tool -n nfpm)
 
 # What is the same on every machine is made by a tokend of this one.
-go build -trimpath -ldflags '-s -w -buildid=' -o "$work/tokend" ./cmd/tokend
+go build -buildvcs=auto -trimpath -ldflags '-s -w -buildid=' -o "$work/tokend" ./cmd/tokend
 mkdir -p "$work/man" "$work/completion"
 "$work/tokend" man "$work/man"
 for shell in bash zsh fish; do
@@ -53,7 +53,7 @@ for arch in $arches; do
   stage=$work/$arch
   mkdir -p "$stage"
   cp -r "$work/man" "$work/completion" "$work/changelog.Debian.gz" "$stage/"
-  GOOS=linux GOARCH=$arch go build -trimpath -ldflags '-s -w -buildid=' -o "$stage/tokend" ./cmd/tokend
+  GOOS=linux GOARCH=$arch go build -buildvcs=auto -trimpath -ldflags '-s -w -buildid=' -o "$stage/tokend" ./cmd/tokend
   go run ./packaging/sbom -version "$VERSION" "$stage/tokend" > "$stage/sbom.cdx.json"
   find "$stage" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
   install -m 0755 "$stage/tokend" "$dist/tokend-$VERSION-linux-$arch"
