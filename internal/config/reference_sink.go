@@ -5,7 +5,7 @@ import "slices"
 func sinkReference() []described {
 	const often = "any number, each with a target of its own"
 	removal := func(what string) KeyDoc {
-		return words("on_remove", removals, `"keep"`, "What becomes of "+what+" when the token leaves the configuration.")
+		return words("on_remove", removals, `"keep"`, "What becomes of "+what+" when the token leaves the configuration; with `delete` its record in the state goes too.")
 	}
 	data := []KeyDoc{
 		key("data", typeMap, "none; it or `formats` is needed", "A template for each key, as under [templates](#templates)."),
