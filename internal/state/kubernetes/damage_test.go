@@ -11,6 +11,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tokend-project/tokend/internal/state/fenced"
 	"github.com/tokend-project/tokend/internal/state/statetest"
 	"github.com/tokend-project/tokend/internal/token"
 )
@@ -197,7 +198,7 @@ func TestRecordThatIsTooLarge(t *testing.T) {
 	p := newPlace(t)
 	s := p.open(t)
 	r := generationOf(1)
-	r.AccessToken = token.NewSecret(strings.Repeat("x", maxPieces*pieceSize+1))
+	r.AccessToken = token.NewSecret(strings.Repeat("x", fenced.MaxSize+1))
 	if err := s.Save(t.Context(), "one", r); err == nil || !strings.Contains(err.Error(), "too many for Secrets") {
 		t.Errorf("Save: %v", err)
 	}

@@ -362,20 +362,17 @@ func TestWrongKeyIsOneClearError(t *testing.T) {
 		}
 	}
 	// With records of both keys, one that does not open is not damage.
-	o := p.o
+	both := newPlace(t)
+	o := both.o
 	o.Key = token.NewSecret(testKey.Reveal() + "x")
-	other := (&place{o: p.o, admin: p.admin}).open(t)
-	codec, err := state.NewCodec(o.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other.codec = codec
+	first, other := both.open(t), (&place{o: o, admin: both.admin}).open(t)
+	mustSave(t, first, "one", 1)
 	mustSave(t, other, "two", 1)
-	was := p.get(t, "one")
+	was := both.get(t, "one")
 	if _, err := other.Load(t.Context(), "one"); !errors.Is(err, state.ErrKey) || errors.Is(err, token.ErrNoRecord) {
 		t.Errorf("Load: %v", err)
 	}
-	if p.get(t, "one").ResourceVersion != was.ResourceVersion {
+	if both.get(t, "one").ResourceVersion != was.ResourceVersion {
 		t.Error("the record of another key was touched")
 	}
 }

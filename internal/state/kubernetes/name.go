@@ -3,16 +3,14 @@ package kubernetes
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"regexp"
 	"strings"
-
-	"github.com/tokend-project/tokend/internal/token"
 )
 
 const (
 	stateLabel      = "tokend/state"
 	partLabel       = "tokend/state-part"
+	partOfLabel     = "tokend/state-part-of" // see partOf
 	quarantineLabel = "tokend/state-quarantine"
 
 	tokenAnnotation       = "tokend/token"
@@ -36,9 +34,6 @@ var (
 
 const maxPrefix = 63 // it is also a label's value
 
-// errName is for what [token.ValidName] refuses.
-var errName = errors.New("not a valid name")
-
 func validPrefix(s string) bool { return len(s) <= maxPrefix && labelPattern.MatchString(s) }
 
 // secretName maps valid token names to valid names of Secrets (RFC 1123
@@ -56,11 +51,4 @@ func secretName(prefix, name string) string {
 func partOf(prefix, name string) string {
 	sum := sha256.Sum256([]byte(secretName(prefix, name)))
 	return hex.EncodeToString(sum[:16])
-}
-
-func checkName(name string) error {
-	if !token.ValidName(name) {
-		return errName
-	}
-	return nil
 }

@@ -115,25 +115,6 @@ func TestRecordReadAheadAndOvertaken(t *testing.T) {
 	wantGeneration(t, s, "there", 2)
 }
 
-func TestWhatWasReadAheadGoesStale(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t)
-	s := smallPages(t, p)
-	s.bounds.fresh = 0
-	mustSave(t, s, "one", 1)
-	if err := s.Prefetch(t.Context(), []string{"one"}); err != nil {
-		t.Fatal(err)
-	}
-	mustSave(t, p.open(t), "one", 2)
-	wantGeneration(t, s, "one", 2)
-	if err := s.Prefetch(t.Context(), []string{"two"}); err != nil {
-		t.Fatal(err)
-	}
-	if len(s.fetched) != 1 {
-		t.Errorf("%d records are kept of those that nobody asked for", len(s.fetched))
-	}
-}
-
 func TestPrefetchThatFailsCostsNothing(t *testing.T) {
 	t.Parallel()
 	p, w := newFaultyPlace(t)

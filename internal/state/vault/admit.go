@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tokend-project/tokend/internal/state"
 	"github.com/tokend-project/tokend/internal/vault"
 )
 
@@ -18,64 +16,45 @@ const sampleSize = 16
 
 var errVersion = errors.New("the mount is of KV version 1, which has no check-and-set to keep two owners apart: use a mount of version 2")
 
-// admit proves what can be proven without writing: a Save that fails once there is
-// something to save costs a login.
-func (s *Store) admit(ctx context.Context) error {
-	if s.path == "" || strings.Trim(s.path, "/") != s.path || strings.Contains(s.path, "//") {
-		return fmt.Errorf("the path %q: it is written without a slash at its ends and without two in a row", s.path)
+// Admit implements [fenced.Place].
+func (q *requests) Admit(ctx context.Context) (sample [][]byte, err error) {
+	if q.path == "" || strings.Trim(q.path, "/") != q.path || strings.Contains(q.path, "//") {
+		return nil, fmt.Errorf("the path %q: it is written without a slash at its ends and without two in a row", q.path)
 	}
-	version, err := s.kv.Version(ctx)
+	version, err := q.kv.Version(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if version != 2 {
-		return errVersion
+		return nil, errVersion
 	}
-	if err := s.kv.Check(ctx, s.recordPath("any")); err != nil {
-		return err
+	if err := q.kv.Check(ctx, q.recordPath("any")); err != nil {
+		return nil, err
 	}
-	return s.admitKey(ctx)
+	return q.sample(ctx)
 }
 
-// admitKey tells a wrong key by the records that are there, so that it is one clear
-// error instead of one for each record.
-func (s *Store) admitKey(ctx context.Context) error {
-	names, err := s.kv.List(ctx, s.path+"/"+strings.TrimSuffix(recordsFolder, "/"))
+func (q *requests) sample(ctx context.Context) ([][]byte, error) {
+	names, err := q.kv.List(ctx, q.path+"/"+strings.TrimSuffix(recordsFolder, "/"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var mine, others atomic.Int64
+	names = names[:min(len(names), sampleSize)]
+	sample := make([][]byte, len(names))
 	group, ctx := errgroup.WithContext(ctx)
-	for _, at := range names[:min(len(names), sampleSize)] {
+	for i, at := range names {
 		group.Go(func() error {
-			e, err := s.kv.Read(ctx, s.path+"/"+recordsFolder+at)
-			if err != nil {
-				if errors.Is(err, vault.ErrNotFound) {
-					return nil
-				}
+			e, err := q.kv.Read(ctx, q.path+"/"+recordsFolder+at)
+			if err != nil && !errors.Is(err, vault.ErrNotFound) {
 				return err
 			}
-			b, err := decode(objectOf(e).text(recordField))
-			if err != nil {
-				return nil //nolint:nilerr // damage is Load's to find, a large record tells nothing here
-			}
-			switch id, ok := state.SealedWith(b); {
-			case ok && id == s.codec.KeyID():
-				mine.Add(1)
-			case ok:
-				others.Add(1)
-			}
+			sample[i] = entryOf(e).Record
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	switch {
-	case mine.Load() > 0 || others.Load() == 0:
-		return nil
-	case s.codec.KeyID() == state.KeyID{}:
-		return fmt.Errorf("the records are sealed, and no %w is given", state.ErrKey)
-	}
-	return fmt.Errorf("the records are sealed with another %w than the one given", state.ErrKey)
+	return sample, group.Wait()
 }
+
+// Present implements [fenced.Place]. Where the mount is gone, Vault says so to the
+// read that found no entry.
+func (*requests) Present(context.Context) error { return nil }

@@ -14,36 +14,15 @@
 //
 // # The fence
 //
-// Every write names the version that this store saw last, by its own write or by
-// Load (check-and-set), and Vault refuses it when there has been another write
-// since. So of several owners that have loaded one generation of a record, exactly
-// one gets its next write in. The rotation protocol needs no more than that:
-//
-//   - A refresh token is spent only after its intent was saved. Two owners that
-//     hold the same refresh token have loaded the same write of the record, so one
-//     intent is stored and the other Save is [token.ErrFenced], before anything
-//     was spent.
-//   - Load alone writes nothing and fences nobody. What was loaded is worth nothing
-//     to an owner whose intent is refused, however late it wakes up.
-//   - The commit of an answer follows the same owner's intent. When it is fenced,
-//     somebody has loaded that intent and taken the attempt for ambiguous.
-//
-// After ErrFenced the store writes nothing more for that name until the next Load
-// takes the record over. A store that never loaded a name takes it over with its
-// first Save. Version 1 of KV has no check-and-set, so it is refused.
+// The state is a [fenced.Store], whose documentation says how several owners are
+// kept apart. The version that a write names is Vault's, which counts the writes of
+// an entry (check-and-set). Version 1 of KV has none, so it is refused.
 //
 // Vault has no conditional deletion, and an unconditional one could take a record
 // that another owner has just written. So a deleted record stays as an entry that
 // says so. Nothing here deletes the metadata of a record, for with it goes the
 // count of versions that the fence stands on; nor should a person, while a tokend
-// runs.
-//
-// # Lost answers
-//
-// A timeout, a broken connection or a 5xx leaves open whether the write landed, or
-// will. The store reads the entry, and where nothing has changed it writes again:
-// of two writes that name one version only one can land. An id of a write of its
-// own whose outcome was open is known again, and is no other owner's.
+// runs. That a person deletes the newest version is no write, and no fence.
 //
 // # Old versions
 //
@@ -54,10 +33,8 @@
 //
 // # Size
 //
-// Most of Vault's storages take 1 MiB an entry. A record above half of that is cut
-// into pieces, which are written first under names never used before; the write of
-// the record's own entry, which lists them, is the commit. Pieces that were there
-// before are destroyed after it.
+// Most of Vault's storages take 1 MiB an entry, and base64 makes four bytes of three;
+// what is above half of that comes in pieces.
 //
 // # What a policy has to grant
 //

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokend-project/tokend/internal/state/fenced"
 	"github.com/tokend-project/tokend/internal/state/statetest"
 	"github.com/tokend-project/tokend/internal/token"
 	"github.com/tokend-project/tokend/internal/vault"
@@ -198,7 +199,7 @@ func TestPiecesOfLargeRecordsDoNotPileUp(t *testing.T) {
 	statetest.Same(t, got, large(3))
 
 	// A process that dies before the commit leaves pieces, and the record as it was.
-	p.server.LoseRequests(t, "PUT /v1/"+p.mount+"/data/"+path+"/records/one", tries)
+	p.server.LoseRequests(t, "PUT /v1/"+p.mount+"/data/"+path+"/records/one", fenced.Tries)
 	if err := s.Save(t.Context(), "one", large(4)); err == nil {
 		t.Error("the save went through")
 	}
@@ -265,7 +266,7 @@ func TestARecordThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	s := newPlace(t, server).open(t)
 	r := generationOf(1)
-	r.AccessToken = token.NewSecret(strings.Repeat("x", maxPieces*pieceSize+1))
+	r.AccessToken = token.NewSecret(strings.Repeat("x", fenced.MaxSize+1))
 	if err := s.Save(t.Context(), "one", r); err == nil || !strings.Contains(err.Error(), "too many for Vault") {
 		t.Errorf("Save: %v", err)
 	}

@@ -1,12 +1,6 @@
 package vault
 
-import (
-	"errors"
-	"strings"
-)
-
-// errName is for what [token.ValidName] refuses.
-var errName = errors.New("not a valid name")
+import "strings"
 
 const (
 	recordsFolder    = "records/"
@@ -23,12 +17,14 @@ func segment(name string) string {
 	return strings.ReplaceAll(name, ".", "D")
 }
 
-func (s *Store) recordPath(name string) string { return s.path + "/" + recordsFolder + segment(name) }
-
-func (s *Store) partPath(name, part string) string {
-	return s.path + "/" + partsFolder + segment(name) + "/" + part
+func (q *requests) recordPath(name string) string {
+	return q.path + "/" + recordsFolder + segment(name)
 }
 
-func (s *Store) quarantinePath(name, digest string) string {
-	return s.path + "/" + quarantineFolder + segment(name) + "/" + digest
+func (q *requests) partPath(name, part string) string {
+	return q.path + "/" + partsFolder + segment(name) + "/" + part
+}
+
+func (q *requests) quarantinePath(name, digest string) string {
+	return q.path + "/" + quarantineFolder + segment(name) + "/" + digest
 }

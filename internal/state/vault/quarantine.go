@@ -4,62 +4,44 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 
-	"github.com/tokend-project/tokend/internal/token"
+	"github.com/tokend-project/tokend/internal/state/fenced"
 	"github.com/tokend-project/tokend/internal/vault"
 )
 
-// quarantine copies a record that cannot be read into an entry of its own, empties
-// the record's, and returns the error that Load shall return. The copy's name is the
-// digest of what it holds, so that it is written once however often this is tried.
-func (s *Store) quarantine(e *entry, name string, o object, cause error) error {
-	ctx, cancel := s.detached()
-	defer cancel()
-	where, err := s.setAside(ctx, name, o)
-	if err == nil {
-		err = s.forgetOld(ctx, e, name)
+// Keep implements [fenced.Place]. The copy's name is the digest of what it holds, so
+// that it is written once however often this is tried.
+func (q *requests) Keep(ctx context.Context, name string, at mark, _ error) (where string, err error) {
+	e, err := q.kv.Read(ctx, q.recordPath(name))
+	switch {
+	case errors.Is(err, vault.ErrNotFound), err == nil && (e.Deleted || e.Version != at.Version):
+		return "", fenced.ErrOvertaken
+	case err != nil:
+		return "", err
 	}
-	if err == nil {
-		err = s.commit(ctx, e, name, map[string]any{
-			writeField: s.newID(), quarantinedField: where, reasonField: cause.Error(),
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("putting it into quarantine: %w (%w)", err, cause)
-	}
-	s.log.Error("stored record is damaged and was put into quarantine; its token logs in anew",
-		"token", name, "path", where, "error", cause)
-	return fmt.Errorf("%w: it was put into quarantine, in %s (%w)", token.ErrNoRecord, where, cause)
-}
-
-func (s *Store) setAside(ctx context.Context, name string, o object) (where string, err error) {
-	for _, part := range o.parts() {
-		if err := s.keepPiece(ctx, name, part); err != nil {
+	for _, part := range entryOf(e).Pieces {
+		if err := q.keepPiece(ctx, name, part); err != nil {
 			return "", err
 		}
 	}
-	sum := o.sum()
-	where = s.quarantinePath(name, hex.EncodeToString(sum[:8]))
-	return where, s.writeOnce(ctx, where, o.data)
+	sum := sumOf(e.Data)
+	where = q.quarantinePath(name, hex.EncodeToString(sum[:8]))
+	return where, q.writeOnce(ctx, where, e.Data)
 }
 
 // keepPiece copies a piece of a damaged record, if it is there, out of those that
 // are destroyed when the record is replaced.
-func (s *Store) keepPiece(ctx context.Context, name, part string) error {
-	piece, err := s.kv.Read(ctx, s.partPath(name, part))
-	switch {
-	case errors.Is(err, vault.ErrNotFound), err == nil && piece.Deleted:
-		return nil
-	case err != nil:
+func (q *requests) keepPiece(ctx context.Context, name, part string) error {
+	data, err := q.piece(ctx, name, part)
+	if err != nil || data == nil {
 		return err
 	}
-	return s.writeOnce(ctx, s.quarantinePath(name, part), piece.Data)
+	return q.writeOnce(ctx, q.quarantinePath(name, part), data)
 }
 
 // writeOnce is done when something is there: the name says what.
-func (s *Store) writeOnce(ctx context.Context, path string, data map[string]any) error {
-	_, err := s.kv.Write(ctx, path, data, vault.At(0))
+func (q *requests) writeOnce(ctx context.Context, path string, data map[string]any) error {
+	_, err := q.kv.Write(ctx, path, data, vault.At(0))
 	if errors.Is(err, vault.ErrCAS) {
 		return nil
 	}

@@ -3,15 +3,13 @@ package vault
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/state"
+	"github.com/tokend-project/tokend/internal/state/fenced"
 	"github.com/tokend-project/tokend/internal/token"
 	"github.com/tokend-project/tokend/internal/vault"
 )
@@ -24,25 +22,11 @@ type Options struct {
 	Logger *slog.Logger // nil: [slog.DiscardHandler]
 }
 
-// Store is a [state.Store] and [state.Prefetcher] in a KV mount.
-type Store struct {
-	kv     *vault.KV
-	path   string
-	codec  *state.Codec
-	log    *slog.Logger
-	bounds bounds
+type records = fenced.Store[int]
 
-	id     string // of this store, in the ids of its writes
-	writes atomic.Uint64
-
-	running sync.WaitGroup // the queues that are not empty
-	warned  sync.Once      // that old versions stay
-
-	mu      sync.Mutex
-	closed  bool
-	entries map[string]*entry
-	fetched map[string]fetched
-}
+// Store is a [state.Store] and [state.Prefetcher] in a KV mount. Its Close waits
+// for what is under way, half a minute at most.
+type Store struct{ *records }
 
 var (
 	_ state.Store      = (*Store)(nil)
@@ -57,6 +41,15 @@ type bounds struct {
 	reads int           // requests of a Prefetch at once
 }
 
+// requests are those to the place where the records are: a [fenced.Place], whose versions are Vault's.
+type requests struct {
+	kv     *vault.KV
+	path   string
+	reads  int
+	log    *slog.Logger
+	warned sync.Once // that old versions stay
+}
+
 // Open opens the store and proves that its mount is of version 2, that tokend may
 // write records there, and that the key fits: the error names what a policy has to
 // grant, and wraps [state.ErrKey] when the key is too short or the records are
@@ -66,91 +59,17 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func open(ctx context.Context, o Options, b bounds) (*Store, error) {
-	codec, err := state.NewCodec(o.Key)
+	log := cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	s, err := fenced.Open(ctx, &requests{kv: o.KV, path: o.Path, reads: b.reads, log: log}, fenced.Options{
+		Key: o.Key, Logger: log,
+		Bounds: fenced.Bounds{Save: b.save, Pause: b.pause, Fresh: b.fresh},
+		Words:  fenced.Words{Server: "Vault", Entry: "the entry", Entries: "Vault", GiveUp: "delete its newest version"},
+	})
 	if err != nil {
-		return nil, err
-	}
-	s := &Store{
-		kv: o.KV, path: o.Path, codec: codec, bounds: b,
-		log:     cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
-		id:      rand.Text(),
-		entries: make(map[string]*entry),
-		fetched: make(map[string]fetched),
-	}
-	if err := s.admit(ctx); err != nil {
 		return nil, fmt.Errorf("opening the state in Vault: %w", err)
 	}
 	if o.Key.IsEmpty() {
-		s.log.Warn("state is not sealed: anybody who can read the mount has its tokens; set a state key", "path", s.path)
+		log.Warn("state is not sealed: anybody who can read the mount has its tokens; set a state key", "path", o.Path)
 	}
-	return s, nil
+	return &Store{s}, nil
 }
-
-// Close implements [state.Store]. Writes that are under way are bounded by half a
-// minute.
-func (s *Store) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.running.Wait()
-	return nil
-}
-
-// Save implements [state.Store].
-func (s *Store) Save(ctx context.Context, name string, r token.Record) error {
-	if err := check(ctx, name); err != nil {
-		return fmt.Errorf("saving the record of %s: %w", name, err)
-	}
-	value, err := s.codec.Encode(name, r)
-	if err != nil {
-		return err
-	}
-	if err := s.submit(ctx, name, func(e *entry) error { return s.put(e, name, value) }); err != nil {
-		return fmt.Errorf("saving the record of %s: %w", name, err)
-	}
-	return nil
-}
-
-// Delete implements [state.Store].
-func (s *Store) Delete(ctx context.Context, name string) error {
-	err := check(ctx, name)
-	if err == nil {
-		err = s.submit(ctx, name, func(e *entry) error { return s.remove(e, name) })
-	}
-	if err != nil {
-		return fmt.Errorf("deleting the record of %s: %w", name, err)
-	}
-	return nil
-}
-
-// Load implements [state.Store]. It takes the record over from whoever had it.
-func (s *Store) Load(ctx context.Context, name string) (token.Record, error) {
-	loaded := make(chan token.Record, 1) // no variable: the caller may be gone
-	err := check(ctx, name)
-	if err == nil {
-		err = s.submit(ctx, name, func(e *entry) error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			r, err := s.load(ctx, e, name)
-			loaded <- r
-			return err
-		})
-	}
-	if err != nil {
-		return token.Record{}, fmt.Errorf("loading the record of %s: %w", name, err)
-	}
-	return <-loaded, nil
-}
-
-func check(ctx context.Context, name string) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if !token.ValidName(name) {
-		return errName
-	}
-	return nil
-}
-
-var errClosed = fmt.Errorf("state is closed: %w", os.ErrClosed)

@@ -1,4 +1,4 @@
-package vault
+package fenced
 
 import (
 	"context"
@@ -7,16 +7,16 @@ import (
 
 // entry is what the store knows of one name, and what is to be done for it: one
 // thing at a time, in the order of the calls.
-type entry struct {
+type entry[V any] struct {
 	// The Store's lock guards these.
 	queue   []func()
 	touched uint64 // counts what was queued and what was done
 
-	seen // whoever is at the head of the queue alone
+	seen[V] // whoever is at the head of the queue alone
 }
 
 // submit queues what is to be done for name and waits for its end, or ctx's.
-func (s *Store) submit(ctx context.Context, name string, do func(*entry) error) error {
+func (s *Store[V]) submit(ctx context.Context, name string, do func(*entry[V]) error) error {
 	done := make(chan error, 1)
 	s.mu.Lock()
 	if s.closed {
@@ -25,7 +25,7 @@ func (s *Store) submit(ctx context.Context, name string, do func(*entry) error) 
 	}
 	e := s.entries[name]
 	if e == nil {
-		e = &entry{}
+		e = &entry[V]{}
 		s.entries[name] = e
 	}
 	e.touched++
@@ -38,12 +38,12 @@ func (s *Store) submit(ctx context.Context, name string, do func(*entry) error) 
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for Vault: %w", context.Cause(ctx))
+		return fmt.Errorf("waiting for %s: %w", s.words.Server, context.Cause(ctx))
 	}
 }
 
 // drain does what is queued for e until nothing is left.
-func (s *Store) drain(e *entry) {
+func (s *Store[V]) drain(e *entry[V]) {
 	for {
 		s.mu.Lock()
 		do := e.queue[0]
