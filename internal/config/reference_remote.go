@@ -50,7 +50,7 @@ func authReference() []described {
 		auth("token", "Log in with a token of Vault, which tokend renews as long as Vault allows.",
 			key("token", typeSecret, "", "The token.")),
 		auth("token_file", "Use the token that another program, such as Vault Agent, keeps in a file.",
-			key("path", typePath, "", "The file; read again when Vault refuses the token.")),
+			key("path", typePath, "", "The file; read again when it changes and when Vault refuses the token.")),
 		auth("approle", "Log in by AppRole.", mount("approle"),
 			text("role_id", "", "The role_id."),
 			key("secret_id", typeSecret, "none", "The secret_id; it or `secret_id_file`, unless the role needs none."),
