@@ -26,8 +26,8 @@ type Place[V any] interface {
 	ReadAll(ctx context.Context, names []string) ([]Entry[V], error)
 
 	// Write makes the change if the entry still is as over says, and returns what
-	// is there then. With an error it returns what would be there, and whether
-	// that can be so is the [Outcome].
+	// is there then. With an error it returns what would be there, and whether that
+	// can be so is the [Outcome]. The deletion of nothing need not be a request.
 	Write(ctx context.Context, name string, over V, c Change) (Entry[V], Outcome, error)
 
 	// Still reports whether no owner has written between the two: an entry may
