@@ -29,6 +29,14 @@ type try struct {
 	answer  token.Answer
 	read    time.Time // when the answer was read
 	err     error
+	course  Course
+}
+
+// went is the course of the attempt so far.
+func (t *try) went() Course {
+	c := t.course
+	c.Grant, c.Started, c.Answered = t.spec.Grant, t.started, t.read
+	return c
 }
 
 // attempt walks the road once: choose, intend, request, commit, publish, plan.
@@ -41,7 +49,7 @@ func (r *Refresher) attempt(e *entry, l *lane) {
 	}
 	r.request(t)
 	if t.kind == refresh && refused(t.err) && !e.needsHuman() {
-		r.emit(Event{Kind: RefreshDenied, Token: t.spec.Name, Provider: t.spec.Provider, Class: token.Rejected, Err: t.err})
+		r.emit(Event{Kind: RefreshDenied, Token: t.spec.Name, Provider: t.spec.Provider, Class: token.Rejected, Err: t.err, Course: t.went()})
 		t = r.relogin(e, t)
 	}
 	r.finish(e, t)
@@ -86,6 +94,7 @@ func (r *Refresher) relogin(e *entry, was *try) *try {
 	r.mu.Unlock()
 	t := &try{spec: was.spec, rec: was.rec, lane: was.lane, kind: login, started: r.now(), steps: was.steps, live: was.live}
 	t.rec.RefreshToken, t.rec.Intent, t.altered = token.Secret{}, nil, true // it was refused for good
+	t.course.Follows = was.read
 	r.request(t)
 	return t
 }
@@ -111,6 +120,7 @@ func (r *Refresher) request(t *try) {
 		t.err = standby()
 		return
 	}
+	t.course.Asked = r.now()
 	if t.kind == login {
 		t.answer, t.err = t.spec.Source.Login(ctx)
 		return
@@ -145,7 +155,9 @@ func (r *Refresher) intend(t *try) error {
 	}
 	rec := t.rec
 	rec.Intent, rec.Binding = intent, t.spec.Binding
-	if err := r.store.Save(context.Background(), t.spec.Name, rec); err != nil {
+	err := r.store.Save(context.Background(), t.spec.Name, rec)
+	t.course.Intended, t.course.IntentErr = r.now(), err
+	if err != nil {
 		r.emit(Event{Kind: StateFailed, Token: t.spec.Name, Err: err})
 		return fmt.Errorf("%w: %w", errNoIntent, err)
 	}
@@ -182,7 +194,7 @@ func (r *Refresher) giveUp(e *entry, t *try) {
 	r.mu.Lock()
 	r.fenced(e)
 	r.mu.Unlock()
-	r.emit(Event{Kind: Fenced, Token: t.spec.Name, Provider: t.spec.Provider, Generation: t.rec.Generation})
+	r.emit(Event{Kind: Fenced, Token: t.spec.Name, Provider: t.spec.Provider, Generation: t.rec.Generation, Course: t.went()})
 }
 
 func refused(err error) bool {

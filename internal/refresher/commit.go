@@ -50,7 +50,7 @@ func (r *Refresher) commit(e *entry, t *try) {
 	r.settled(e)
 	r.release(e, t.spec, r.regular(e, t, now))
 	ev.Token, ev.Provider, ev.Generation = t.spec.Name, t.spec.Provider, t.rec.Generation
-	ev.ExpiresAt, ev.Next = t.rec.ExpiresAt, e.next.at
+	ev.ExpiresAt, ev.Next, ev.Course = t.rec.ExpiresAt, e.next.at, t.went()
 	r.answerWaiters(e, nil)
 	r.mu.Unlock()
 
@@ -101,6 +101,7 @@ func (r *Refresher) salvage(e *entry, t *try) error {
 // persist saves the attempt's record, detached from any shutdown.
 func (r *Refresher) persist(e *entry, t *try) error {
 	err := r.store.Save(context.Background(), t.spec.Name, t.rec)
+	t.course.Saved, t.course.SaveErr = r.now(), err
 	r.mu.Lock()
 	e.unsaved = err != nil
 	if err != nil && !errors.Is(err, token.ErrFenced) {

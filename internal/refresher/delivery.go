@@ -147,7 +147,7 @@ func (d *delivery) begin(r *Refresher, now time.Time) func(ctx context.Context) 
 	repair := d.drifted
 	d.drifted = false
 	r.alarms.clear(&d.retry)
-	t := d.entry.rec.Token
+	t, answered := d.entry.rec.Token, d.answered
 	c := d.coming
 	if c != nil {
 		t = c.token
@@ -155,7 +155,7 @@ func (d *delivery) begin(r *Refresher, now time.Time) func(ctx context.Context) 
 	return func(ctx context.Context) {
 		started := r.now()
 		changed, err := r.write(ctx, d, t, c)
-		r.delivered(d, t, outcome{changed: changed, repair: repair && d.held == holdingOf(t), started: started, err: err})
+		r.delivered(d, t, outcome{changed: changed, repair: repair && d.held == holdingOf(t), started: started, answered: answered, err: err})
 	}
 }
 
@@ -209,6 +209,7 @@ func (r *Refresher) write(ctx context.Context, d *delivery, t token.Token, c *co
 type outcome struct {
 	changed, repair bool
 	started         time.Time
+	answered        time.Time // when the answer that it waited for was read, at its beginning
 	err             error
 }
 
@@ -218,7 +219,8 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 	now := r.now()
 	e := d.entry
 	ev := Event{At: now, Token: e.spec.Name, Provider: e.spec.Provider, Generation: t.Generation, ExpiresAt: t.ExpiresAt,
-		SinkKind: d.spec.Kind, Target: d.spec.Target, Took: now.Sub(o.started), Err: o.err}
+		SinkKind: d.spec.Kind, Target: d.spec.Target, Took: now.Sub(o.started), Err: o.err,
+		Course: Course{Answered: o.answered}}
 	d.running = false
 	d.coming = nil
 	switch {
@@ -235,15 +237,15 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 		r.set(&d.retry, now.Add(wait))
 	case !o.changed:
 		ev.Kind = SinkUnchanged
-		d.holds(t)
+		d.holds(t, o.answered)
 	default:
 		ev.Kind = SinkWritten
 		if o.repair {
 			ev.Kind = d.repairedAt(now)
-		} else if !d.answered.IsZero() {
-			ev.SinceAnswer = now.Sub(d.answered)
+		} else if !o.answered.IsZero() {
+			ev.SinceAnswer = now.Sub(o.answered)
 		}
-		d.holds(t)
+		d.holds(t, o.answered)
 		d.written = now
 		if e.hook != nil && !o.repair {
 			e.hook.wanted = true
@@ -293,8 +295,13 @@ func (r *Refresher) succeed(d *delivery) {
 	}
 }
 
-func (d *delivery) holds(t token.Token) {
-	d.held, d.failures, d.problem, d.answered = holdingOf(t), 0, nil, time.Time{}
+// holds notes what the sink holds. A newer answer may have come during the write,
+// and is still waited for.
+func (d *delivery) holds(t token.Token, answered time.Time) {
+	d.held, d.failures, d.problem = holdingOf(t), 0, nil
+	if d.answered.Equal(answered) {
+		d.answered = time.Time{}
+	}
 }
 
 // repairedAt counts a repair and tells whether it looks like a fight.

@@ -65,6 +65,22 @@ type Event struct {
 	Class       token.Class
 	Detail      string
 	Err         error
+	Course      Course
+}
+
+// Course is how an attempt went, step by step. A step that was not taken is zero.
+// A write that delivers what an attempt brought has its Answered, and nothing
+// else: token and Answered name an attempt.
+type Course struct {
+	Grant     string
+	Started   time.Time // when the attempt began
+	Intended  time.Time // when the state store had taken the intent, or not
+	IntentErr error
+	Asked     time.Time // when the request began
+	Answered  time.Time // when its answer was read, or given up
+	Saved     time.Time // when the state store had taken the record, or not
+	SaveErr   error
+	Follows   time.Time // Answered of the refused refresh that a login follows
 }
 
 func (r *Refresher) emit(e Event) {

@@ -31,7 +31,7 @@ func (r *Refresher) fail(e *entry, t *try) {
 		at = latest(at, earliest(e.floor, now.Add(10*time.Minute)))
 	}
 	ev := Event{Kind: AttemptFailed, At: now, Token: t.spec.Name, Provider: t.spec.Provider, Generation: generation,
-		ExpiresAt: t.rec.ExpiresAt, Planned: e.planned, Took: t.read.Sub(t.started), Class: f.Class, Detail: t.kind.String(), Err: t.err}
+		ExpiresAt: t.rec.ExpiresAt, Planned: e.planned, Took: t.read.Sub(t.started), Class: f.Class, Detail: t.kind.String(), Err: t.err, Course: t.went()}
 	r.release(e, t.spec, at)
 	ev.Next = e.next.at
 	expired, lapsed := e.ranOut(now), e.expired(now)
