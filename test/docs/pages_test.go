@@ -65,6 +65,26 @@ func TestPagesDoWhatTheyShow(t *testing.T) {
 	}
 }
 
+// TestOtherPagesTypeWhatCanBeTyped does the same for the shell's blocks of the
+// documents elsewhere.
+func TestOtherPagesTypeWhatCanBeTyped(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"README.md", "manifests/README.md"} {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t, buildTokend(t))
+			m.prepare(t, nil)
+			m.home = filepath.Join(m.home, filepath.Dir(page))
+			for _, b := range blocks(t, root+"/"+page, "sh") {
+				m.ready(t, b.text())
+				if out, code := m.sh(t, b.text()); code != 0 {
+					t.Errorf("line %d ends with %d\n%s\n%s", b.line, code, b.text(), out)
+				}
+			}
+		})
+	}
+}
+
 // console types the commands of a block. What is shown below one of tokend's must
 // be what it prints.
 func (m *machine) console(t *testing.T, b block) {

@@ -33,7 +33,7 @@ const (
 func programs() map[string]func(args []string) error {
 	return map[string]func([]string) error{
 		"tokend": tokendProgram, "systemctl": systemctlProgram, "curl": curlProgram, "install": installProgram,
-		"kubectl": kubectlProgram, "make": makeProgram, "apt": packageProgram, "dpkg": packageProgram, "rpm": packageProgram, "dnf": packageProgram,
+		"kubectl": kubectlProgram, "make": makeProgram, "go": goProgram, "useradd": nothing, "apt": packageProgram, "dpkg": packageProgram, "rpm": packageProgram, "dnf": packageProgram,
 		"docker": dockerProgram, "journalctl": nothing, "promtool": pathsProgram, "systemd-creds": nothing,
 		"systemd-analyze": pathsProgram, //nolint:misspell // that is its name
 	}
@@ -322,6 +322,18 @@ func makeProgram(args []string) error {
 	for _, target := range args {
 		if !strings.Contains(target, "=") && !bytes.Contains(data, []byte("\n"+target+":")) {
 			return fmt.Errorf("no target %s", target)
+		}
+	}
+	return nil
+}
+
+// goProgram looks for the packages that it is given.
+func goProgram(args []string) error {
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "./") {
+			if _, err := os.Stat(filepath.Join(os.Getenv(envRepo), arg)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
