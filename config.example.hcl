@@ -113,6 +113,13 @@ systemd {                                     # where it is the service manager
   ready = "delivered"                         # READY=1 when every sink held its token once | started
 }
 
+tracing {                                     # spans of attempts and writes, by OTLP/HTTP; without the block, none
+  endpoint            = "http://127.0.0.1:4318" # of an OpenTelemetry collector; /v1/traces is added
+  headers             = {}                    # such as { Authorization = credential("collector") }
+  sample              = 1.0                   # fraction of the attempts that are traced
+  allow_insecure_http = false                 # plain http to anything but this machine
+}
+
 control {                                     # where `tokend status` and the like find the daemon
   socket = "/run/tokend/control.sock"         # default: $RUNTIME_DIRECTORY/control.sock, or this
   group  = "tokend"                           # whose members may connect too; default: nobody else

@@ -56,6 +56,7 @@ func arrows() map[string][]string {
 		"internal/state/vault":      {"internal/state", "internal/state/fenced", "internal/token", "internal/vault"},
 		"internal/systemd":          {"internal/refresher", "internal/token"},
 		"internal/token":            {},
+		"internal/tracing":          {"internal/problem", "internal/refresher", "internal/token"},
 		"internal/vault":            {"internal/loopback", "internal/token"},
 	}
 }
@@ -71,6 +72,7 @@ func strangers() map[string][]string {
 		"github.com/hashicorp/vault/":   {"internal/vault"},
 		"k8s.io/":                       {"internal/kube", "internal/ha", "internal/sinks/kubernetes", "internal/state/kubernetes", "internal/app"},
 		"github.com/prometheus/":        {"internal/observe"},
+		"go.opentelemetry.io/":          {"internal/tracing"},
 		"golang.org/x/oauth2":           {},
 		"github.com/coreos/go-systemd/": {"internal/systemd"},
 	}

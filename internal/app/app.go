@@ -22,6 +22,7 @@ import (
 	"github.com/tokend-project/tokend/internal/state"
 	"github.com/tokend-project/tokend/internal/systemd"
 	"github.com/tokend-project/tokend/internal/token"
+	"github.com/tokend-project/tokend/internal/tracing"
 )
 
 // Options are what an App needs.
@@ -53,6 +54,7 @@ type App struct {
 	stats     *observe.Delivery
 	timeline  *page.Timeline
 	metrics   *observe.Metrics
+	tracer    *tracing.Tracer // nil without a tracing block
 	hashes    hashes
 	store     state.Store
 	clients   *clients
@@ -141,6 +143,10 @@ func (a *App) observers() []refresher.Observer {
 		a.metrics = observe.NewMetrics(observe.MetricsOptions{Version: a.options.Version, PerToken: a.fixed.metrics.PerToken})
 		list = append(list, a.metrics)
 	}
+	if c := a.fixed.tracing; c.Endpoint != "" {
+		a.tracer = tracing.New(tracing.Options{Endpoint: c.Endpoint, Headers: c.Headers, Sample: c.Sample, Version: a.options.Version, Logger: a.logger})
+		list = append(list, a.tracer)
+	}
 	return append(append(list, a.reporter), a.options.Observers...)
 }
 
@@ -208,6 +214,7 @@ func (a *App) keep(ctx context.Context, stop context.CancelCauseFunc) {
 	var around sync.WaitGroup
 	around.Go(func() { a.clients.run(outer) })
 	around.Go(func() { a.reporter.Run(outer, ctx) })
+	around.Go(func() { a.tracer.Run(outer) })
 	members, leave := context.WithCancel(outer)
 	var group sync.WaitGroup
 	if r := a.replicas; r != nil {

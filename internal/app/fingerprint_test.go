@@ -364,6 +364,7 @@ func TestChangedBlockThatWaitsForARestartIsSaid(t *testing.T) {
 	full := func() *config.Config {
 		return &config.Config{
 			State: config.State{Dir: "/a", Key: token.NewSecret("k")}, HA: &config.HA{Name: "tokend"}, HTTP: &config.HTTP{Address: "127.0.0.1:1"},
+			Tracing: &config.Tracing{Endpoint: "http://127.0.0.1:1", Headers: map[string]token.Secret{"A": token.NewSecret("a")}, Sample: 0.5},
 			Control: config.Control{Socket: "/s", Group: "g"}, Log: config.Log{Format: "json"},
 		}
 	}
@@ -406,7 +407,7 @@ func TestChangedBlockThatWaitsForARestartIsSaid(t *testing.T) {
 			blocks = append(blocks, block)
 		}
 	}
-	if got, want := fmt.Sprint(blocks), "[State HA HTTP Metrics Systemd Control Log]"; got != want {
+	if got, want := fmt.Sprint(blocks), "[State HA HTTP Metrics Systemd Tracing Control Log]"; got != want {
 		t.Errorf("the blocks are %s, not %s: is a new one taken up by reloads?", got, want)
 	}
 }

@@ -104,6 +104,7 @@ type fixed struct {
 	systemd config.Systemd
 	http    config.HTTP
 	metrics config.Metrics
+	tracing config.Tracing
 }
 
 func fixedOf(cfg *config.Config) fixed {
@@ -113,6 +114,9 @@ func fixedOf(cfg *config.Config) fixed {
 	}
 	if cfg.HTTP != nil {
 		f.http = *cfg.HTTP
+	}
+	if cfg.Tracing != nil {
+		f.tracing = *cfg.Tracing
 	}
 	return f
 }
@@ -126,7 +130,7 @@ func (a *App) warnFixed(cfg *config.Config) {
 	}{
 		{"state", now.state != a.fixed.state}, {"ha", now.ha != a.fixed.ha}, {"control", now.control != a.fixed.control},
 		{"log", now.log != a.fixed.log}, {"systemd", now.systemd != a.fixed.systemd}, {"http", now.http != a.fixed.http},
-		{"metrics", now.metrics != a.fixed.metrics},
+		{"metrics", now.metrics != a.fixed.metrics}, {"tracing", !now.tracing.Equal(a.fixed.tracing)},
 	} {
 		if block.changed {
 			a.logger.Warn("a changed block takes effect at the next start", "event", "restart_needed", "block", block.name)

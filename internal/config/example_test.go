@@ -134,7 +134,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	schemas := map[string]schema{
 		"kubernetes": kubernetesSchema, "vault": vaultSchema, "vault tls": vaultTLSSchema, "ha": haSchema,
 		"state file": stateSchema, "state kubernetes_secret": kubernetesStateSchema, "state vault_kv": vaultStateSchema,
-		"http": httpSchema, "metrics": metricsSchema, "systemd": systemdSchema, "control": controlSchema, "log": logSchema,
+		"http": httpSchema, "metrics": metricsSchema, "systemd": systemdSchema, "tracing": tracingSchema, "control": controlSchema, "log": logSchema,
 		"provider": providerSchema, "request": requestSchema, "response": responseSchema, "refresh_tokens": refreshTokensSchema,
 		"schedule": scheduleSchema, "limits": limitsSchema, "tls": tlsSchema,
 		"token": tokenSchema, "probe": probeSchema, "on_update": onUpdateSchema, "dynamic": dynamicSchema,

@@ -206,7 +206,7 @@ func (d *decoder) scope(dir string) *hcl.EvalContext {
 
 var rootSchema = schema{blocks: []blockType{
 	{name: "kubernetes", label: "name"}, {name: "vault", label: "name"},
-	{name: "state", label: "kind"}, {name: "ha", label: "kind"}, {name: "http"}, {name: "metrics"}, {name: "systemd"}, {name: "control"}, {name: "log"},
+	{name: "state", label: "kind"}, {name: "ha", label: "kind"}, {name: "http"}, {name: "metrics"}, {name: "systemd"}, {name: "tracing"}, {name: "control"}, {name: "log"},
 	{name: "provider", label: "name"}, {name: "token", label: "name"},
 }}
 
@@ -224,6 +224,7 @@ func (d *decoder) config(sources []source) *Config {
 		HTTP:    d.http(d.single(merged, "http")),
 		Metrics: d.metrics(d.single(merged, "metrics")),
 		Systemd: d.systemd(d.single(merged, "systemd")),
+		Tracing: d.tracing(d.single(merged, "tracing")),
 		Control: d.control(d.single(merged, "control")),
 		Log:     d.log(d.single(merged, "log")),
 	}

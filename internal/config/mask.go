@@ -23,23 +23,23 @@ func showMasks(text []byte) []byte { return maskRun.ReplaceAll(text, []byte("***
 // and so is what looks like an address with a secret in it.
 var shownArguments = []string{
 	"access_token", "address", "allow_insecure_http", "annotations", "basic_encoding", "burst", "ca_file", "cert_file", "check_every",
-	"client_auth", "client_id", "concurrency", "context", "cron", "default_lifetime", "dir_mode", "every", "expires_in", "format",
+	"client_auth", "client_id", "concurrency", "context", "cron", "default_lifetime", "dir_mode", "endpoint", "every", "expires_in", "format",
 	"formats", "grace", "group", "identity", "iterator", "jitter", "jwt_file", "key_file", "kubeconfig", "kubernetes", "labels", "lead",
 	"lease_duration", "level", "login", "login_cron", "machine", "max_versions", "metadata", "method", "min_interval", "mode", "mount",
 	"name", "namespace", "on_remove", "owner", "params_in", "path", "per_token", "prefix", "profile", "propagation", "provider", "qps", "rate", "ready",
-	"refresh_at", "refresh_token", "registry", "renew_every", "role", "scope", "secret_id_file", "secret_id_wrapped", "server_name",
+	"refresh_at", "refresh_token", "registry", "renew_every", "role", "sample", "scope", "secret_id_file", "secret_id_wrapped", "server_name",
 	"shards", "standbys", "socket", "template", "timeout", "token_endpoint", "token_type", "type", "url", "use", "user", "variable", "vault",
 	"version",
 }
 
 // addressArguments are those whose literals may hold a user or a query.
-var addressArguments = []string{"address", "standbys", "token_endpoint", "url"}
+var addressArguments = []string{"address", "endpoint", "standbys", "token_endpoint", "url"}
 
 // blockWords are the types of blocks: a word with a label after it is a block
 // only if it is one of these, and not an argument that lacks its equals sign.
 var blockWords = []string{
 	"auth", "content", "control", "dynamic", "grant", "ha", "http", "kubernetes", "limits", "log", "metrics", "on_update", "probe", "provider",
-	"refresh_tokens", "request", "response", "schedule", "sink", "state", "systemd", "tls", "token", "vault",
+	"refresh_tokens", "request", "response", "schedule", "sink", "state", "systemd", "tls", "token", "tracing", "vault",
 }
 
 // plainWords are the words of expressions.

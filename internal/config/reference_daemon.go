@@ -70,6 +70,16 @@ func daemonReference() []described {
 			keys:    []KeyDoc{words("ready", []string{"delivered", "started"}, `"delivered"`, "When the unit counts as started: when every sink held its token once, or when the daemon runs.")},
 		},
 		{
+			path: "tracing", head: "tracing { … }", often: onlyOne + "; without one, nothing is traced", schema: &tracingSchema,
+			meaning: "Spans of each attempt and each write, sent to an OpenTelemetry collector by OTLP/HTTP. Read at the start alone.",
+			keys: []KeyDoc{
+				text("endpoint", `"http://127.0.0.1:4318"`, "Address of the collector; `/v1/traces` is added."),
+				key("headers", typeSecrets, "{}", "Headers of each request to it, such as `Authorization`."),
+				key("sample", typeNumber, "1.0", "Fraction of the attempts that are traced, with all that belongs to them: more than 0, at most 1."),
+				key("allow_insecure_http", typeBool, "false", "Plain http to other machines than this one."),
+			},
+		},
+		{
 			path: "control", head: "control { … }", often: onlyOne, schema: &controlSchema,
 			meaning: "The unix socket by which the command line reaches the daemon. Read at the start alone.",
 			keys: []KeyDoc{

@@ -93,6 +93,7 @@ var stages = map[string]string{
 	"http":       `http { %s }`,
 	"metrics":    `metrics { %s }`,
 	"systemd":    `systemd { %s }`,
+	"tracing":    `tracing { %s }`,
 	"control":    `control { %s }`,
 	"log":        `log { %s }`,
 	"kubernetes": `kubernetes "main" { %s }`,

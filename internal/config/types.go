@@ -24,6 +24,7 @@ type Config struct {
 	HTTP      *HTTP // nil without an http block
 	Metrics   Metrics
 	Systemd   Systemd
+	Tracing   *Tracing // nil without a tracing block
 	Control   Control
 	Log       Log
 	Providers []*Provider // by name

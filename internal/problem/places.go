@@ -141,6 +141,12 @@ var daemon = []Entry{
 		Remedy: "Restart the daemon when it suits you. Tokens that are still fresh make no request at a start.",
 	},
 	{
+		Code:   "traces_refused",
+		Title:  "The collector of traces takes none",
+		Cause:  "It does not answer, or refuses what is sent. Spans are dropped meanwhile and counted; tokens and sinks do not notice.",
+		Remedy: "Check the endpoint and the headers of the tracing block, and the collector's own log. traces_lost in the log says how many spans are missing when it works again.",
+	},
+	{
 		Code:   "reread_failed",
 		Title:  "A secret of the configuration could not be read again",
 		Cause:  "Vault or Kubernetes does not answer, or refuses. The last value that was read stays in use.",
