@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -24,6 +26,7 @@ type daemon struct {
 	cmd    *exec.Cmd
 	client *control.Client
 	log    string
+	began  time.Time
 	cold   time.Duration // from its start until every place was filled
 }
 
@@ -86,17 +89,17 @@ dynamic "token" {
 	d.cmd = exec.Command(binary, "run", "--config", config)
 	d.cmd.Stderr = log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	began := time.Now()
+	d.began = time.Now()
 	if err := d.cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	d.await(b, began)
+	d.await(b)
 	return d
 }
 
-func (d *daemon) await(b *testing.B, began time.Time) {
+func (d *daemon) await(b *testing.B) {
 	b.Helper()
-	for time.Since(began) < 2*time.Minute {
+	for time.Since(d.began) < 2*time.Minute {
 		ctx, cancel := context.WithTimeout(b.Context(), 5*time.Second)
 		status, err := d.client.Status(ctx)
 		cancel()
@@ -107,7 +110,7 @@ func (d *daemon) await(b *testing.B, began time.Time) {
 			}
 		}
 		if err == nil && filled == places {
-			d.cold = time.Since(began)
+			d.cold = time.Since(d.began)
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -116,7 +119,50 @@ func (d *daemon) await(b *testing.B, began time.Time) {
 	b.Fatalf("the places were not filled within two minutes:\n%.2000s", text)
 }
 
-func (d *daemon) stop(b *testing.B) {
+// refreshAll asks for all tokens at once, and returns how long it took until every
+// place holds its new one.
+func (d *daemon) refreshAll(b *testing.B) time.Duration {
+	b.Helper()
+	generation := d.generation(b)
+	began := time.Now()
+	var asked sync.WaitGroup
+	next := make(chan int)
+	for range 64 {
+		asked.Go(func() {
+			for i := range next {
+				if err := d.client.Refresh(b.Context(), placeName(i), false); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for i := range places {
+		next <- i
+	}
+	close(next)
+	asked.Wait()
+	for d.generation(b) <= generation {
+		time.Sleep(10 * time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+// generation is the lowest that a place holds.
+func (d *daemon) generation(b *testing.B) uint64 {
+	b.Helper()
+	status, err := d.client.Status(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	lowest := uint64(math.MaxUint64)
+	for _, t := range status.Tokens {
+		lowest = min(lowest, t.Sinks[0].Generation)
+	}
+	return lowest
+}
+
+// stop ends tokend and returns, from its log, when it did what.
+func (d *daemon) stop(b *testing.B) (timeline string) {
 	b.Helper()
 	d.client.Close()
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -125,49 +171,28 @@ func (d *daemon) stop(b *testing.B) {
 	if err := d.cmd.Wait(); err != nil {
 		b.Errorf("tokend ended: %v", err)
 	}
-}
-
-// steadily is what a lifetime of refreshes came to.
-type steadily struct {
-	took                        time.Duration // median of a write
-	refreshes, requests, writes int
-}
-
-// watch lets the first wave of refreshes pass and looks at the lifetime after it.
-func (d *daemon) watch(b *testing.B, r room) steadily {
-	b.Helper()
-	time.Sleep(lifetime)
-	all, writes := r.requests(b)
-	from := time.Now()
-	time.Sleep(lifetime)
-	to := time.Now()
-	lateAll, lateWrites := r.requests(b)
-	s := steadily{requests: lateAll - all, writes: lateWrites - writes}
-
 	file, err := os.Open(d.log)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
-	var took []time.Duration
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
+	first, last := map[string]time.Time{}, map[string]time.Time{}
+	for lines := bufio.NewScanner(file); lines.Scan(); {
 		var line struct {
 			Event string
 			Time  time.Time
-			Took  string
 		}
-		if json.Unmarshal(lines.Bytes(), &line) != nil || line.Event != "sink_written" || line.Time.Before(from) || line.Time.After(to) {
+		if json.Unmarshal(lines.Bytes(), &line) != nil {
 			continue
 		}
-		one, err := time.ParseDuration(line.Took)
-		if err != nil {
-			b.Fatal(err)
+		if first[line.Event].IsZero() {
+			first[line.Event] = line.Time
 		}
-		took = append(took, one)
+		last[line.Event] = line.Time
 	}
-	s.took, s.refreshes = median(took), len(took)
-	return s
+	since := func(at time.Time) time.Duration { return at.Sub(d.began).Round(time.Millisecond) }
+	return fmt.Sprintf("started after %v, tokens from %v to %v, writes from %v to %v", since(first["started"]),
+		since(first["logged_in"]), since(last["logged_in"]), since(first["sink_written"]), since(last["sink_written"]))
 }
 
 // tokenServer answers with a new access token each time.

@@ -3,9 +3,9 @@
 //
 //	go test -run '^$' -bench . -benchtime 1x -timeout 30m ./test/remotebench
 //
-// Each benchmark fills a thousand places from nothing (cold), and then keeps them
-// at a steady rate of refreshes. The bare client makes the same writes with as many
-// at a time; tokend, in the same time, also starts, asks for a thousand tokens and
-// keeps its records. The figures are ratios of one run, since a machine's own speed
+// Each benchmark fills a thousand places from nothing (cold), and then has all of
+// them written anew, as fast as it goes (steady). The bare client makes the same
+// writes with as many at a time; tokend, in the same time, also starts, asks for a
+// thousand tokens and keeps its records. The figures are ratios of one run, since a machine's own speed
 // is in both.
 package remotebench
