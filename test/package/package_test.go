@@ -202,7 +202,7 @@ func (s system) write(path, text string) {
 // files lists what there is, with mode and owner, but not what every installation
 // of a package changes.
 func (s system) files() string {
-	return s.sh(`find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /var/lib/dpkg -o -path /var/log -o -path /root -o -path /var/cache/ldconfig \) -prune -o ` +
+	return s.sh(`find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /var/lib/dpkg -o -path /var/log -o -path /root -o -path /var/cache/ldconfig -o -path /run/systemd \) -prune -o ` +
 		`! -name 'passwd*' ! -name 'group*' ! -name 'shadow*' ! -name 'gshadow*' ! -name '.pwd.lock' -printf '%p %M %u %g\n' | sort`)
 }
 
