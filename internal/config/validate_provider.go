@@ -58,7 +58,7 @@ func (d *decoder) validateResponse(p *providerDraft) {
 		d.fault(p.place("response.default_lifetime"), "Unsuitable lifetime", "The default_lifetime must be longer than nothing.")
 	} else if lead := p.Schedule.Lead; lead >= r.DefaultLifetime {
 		d.warn(p.place("schedule.lead"), "Lead longer than the lifetime", fmt.Sprintf(
-			"A token of the default_lifetime, %s, would be due for refresh from its first second on, and be refreshed every min_interval. Shorten the lead of %s.", r.DefaultLifetime, lead))
+			"A token of the default_lifetime, %s, would be due for refresh from its first second on. The lead of %s is cut to half of a lifetime then; shorten it.", r.DefaultLifetime, lead))
 	}
 	for name, path := range map[string]string{"access_token": r.AccessToken, "refresh_token": r.RefreshToken, "expires_in": r.ExpiresIn, "token_type": r.TokenType, "scope": r.Scope} {
 		if !fieldPath.MatchString(path) {

@@ -23,7 +23,7 @@ func (d *decoder) validateSchedule(s Schedule, place func(key string) (hcl.Range
 		d.fault(at, "Unsuitable min_interval", "The min_interval is what keeps requests apart whatever the server answers. It must be longer than nothing.")
 	}
 	if at, mine := place("lead"); mine && s.Lead > longestLead {
-		d.warn(at, "Very long lead", fmt.Sprintf("A lead of %s makes every token that lives shorter be refreshed every min_interval.", s.Lead))
+		d.warn(at, "Very long lead", fmt.Sprintf("A lead of %s is cut to half of the lifetime for every token that lives less than twice as long.", s.Lead))
 	}
 	if at, mine := place("cron"); mine {
 		d.validateCrons(s.Cron, at)

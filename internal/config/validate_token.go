@@ -27,7 +27,7 @@ func (d *decoder) validateToken(t *tokenDraft) {
 		d.validateSchedule(t.tok.Schedule, func(key string) (hcl.Range, bool) { return t.schedule.at(key), t.schedule.has(key) })
 		if lead, lifetime := t.tok.Schedule.Lead, t.provider.Response.DefaultLifetime; t.schedule.has("lead") && lifetime > 0 && lead >= lifetime {
 			d.warn(t.schedule.at("lead"), "Lead longer than the lifetime", t.schedule.note(fmt.Sprintf(
-				"A token of the provider's default_lifetime, %s, would be due for refresh from its first second on, and be refreshed every min_interval.", lifetime)))
+				"A token of the provider's default_lifetime, %s, would be due for refresh from its first second on; the lead is cut to half of a lifetime then.", lifetime)))
 		}
 	}
 	if t.provider != nil && t.grant.block != nil {
