@@ -14,7 +14,7 @@ E2EFLAGS   ?=
 BENCHFLAGS ?=
 
 # Every module of the repository, the main one first.
-MODULES := . $(patsubst ./%/go.mod,%,$(sort $(shell find ./test -name go.mod -not -path '*/node_modules/*')))
+MODULES := . $(patsubst ./%/go.mod,%,$(sort $(shell find ./test ./packaging -name go.mod -not -path '*/node_modules/*')))
 
 .PHONY: help
 help: ## what there is
@@ -24,6 +24,10 @@ help: ## what there is
 build: ## the daemon, into ./tokend
 	@# The go command writes version and commit into it, from the tags of git.
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o tokend ./cmd/tokend
+
+.PHONY: packages
+packages: ## binaries, debs and rpms with what is in them and checksums, into ./dist
+	packaging/build.sh
 
 .PHONY: check
 check: lint test-unit ## what to run before a commit: format, vet, lint, unit tests

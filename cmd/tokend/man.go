@@ -136,14 +136,13 @@ func writeText(w io.Writer, text string) {
 	}
 	for line := range strings.Lines(strings.TrimSpace(text) + "\n") {
 		line = strings.TrimRight(line, "\n")
-		switch {
-		case line == "":
+		if line == "" {
 			set(false)
 			fmt.Fprint(w, ".PP\n")
-		default:
-			set(line[0] == ' ' || line[0] == '\t')
-			fmt.Fprintln(w, roff(line))
+			continue
 		}
+		set(line[0] == ' ' || line[0] == '\t')
+		fmt.Fprintln(w, roff(line))
 	}
 	set(false)
 }

@@ -42,7 +42,7 @@ type tally struct {
 var worries = [...]token.State{token.StateRetrying, token.StateExpired, token.StateHuman, token.StatePending}
 
 // words are what they are called.
-var words = [len(worries)]string{"retrying", "expired", "waiting for a person", "not obtained yet"}
+var words = [...]string{"retrying", "expired", "waiting for a person", "not obtained yet"}
 
 func (y *tally) add(t *token.Status) {
 	switch t.State {
