@@ -131,3 +131,4 @@ need-programs:
 	@test/need systemd-analyze systemd
 	@test/need mmdebstrap mmdebstrap
 	@test/need lintian lintian
+	@test/need rpm rpm

@@ -58,6 +58,7 @@ func arrows() map[string][]string {
 		"internal/token":            {},
 		"internal/tracing":          {"internal/problem", "internal/refresher", "internal/token"},
 		"internal/vault":            {"internal/loopback", "internal/token"},
+		"packaging/sbom":            {},
 	}
 }
 
