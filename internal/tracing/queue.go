@@ -56,18 +56,22 @@ func (q *queue) OnEnd(s sdk.ReadOnlySpan) {
 func (*queue) Shutdown(context.Context) error   { return nil }
 func (*queue) ForceFlush(context.Context) error { return nil }
 
-// run sends batches until ctx ends, and then what is left for flushFor at most.
+// run sends batches until ctx ends, and then what is left for flushFor at most. A
+// request that is in flight by then has that long too: whoever gives one up does
+// not know whether the collector took it, and would send it twice.
 func (q *queue) run(ctx context.Context) {
+	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushFor, cancel) })()
 	for {
 		batch := q.collect(ctx)
 		if ctx.Err() == nil {
-			if unsent := q.send(ctx, batch); !unsent {
+			if unsent := q.send(ctx, requests, batch); !unsent {
 				continue
 			}
 		}
-		outer := context.WithoutCancel(ctx)
-		q.flush(outer, batch)
-		q.tell(outer)
+		q.flush(requests, batch)
+		q.tell(requests)
 		return
 	}
 }
@@ -93,10 +97,10 @@ func (q *queue) collect(ctx context.Context) (batch []sdk.ReadOnlySpan) {
 
 // send tries for a while; a collector that restarts costs nothing. It reports
 // whether ctx ended before the batch was sent or given up.
-func (q *queue) send(ctx context.Context, batch []sdk.ReadOnlySpan) (unsent bool) {
+func (q *queue) send(ctx, requests context.Context, batch []sdk.ReadOnlySpan) (unsent bool) {
 	began, wait := time.Now(), tryFirst
 	for {
-		err := q.export(ctx, batch)
+		err := q.export(requests, batch)
 		switch {
 		case err == nil:
 			q.sent(ctx)
@@ -119,8 +123,6 @@ func (q *queue) send(ctx context.Context, batch []sdk.ReadOnlySpan) (unsent bool
 
 // flush sends what is left, once.
 func (q *queue) flush(ctx context.Context, batch []sdk.ReadOnlySpan) {
-	ctx, cancel := context.WithTimeout(ctx, flushFor)
-	defer cancel()
 	for ; ; batch = batch[:0] {
 		for more := true; more && len(batch) < batchSize; {
 			select {

@@ -229,6 +229,21 @@ func TestCollectorThatHangsHoldsNobodyUp(t *testing.T) {
 	})
 }
 
+// A request that is given up at the end may have been taken.
+func TestRequestInFlightAtTheEndIsNotSentTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{answer: func(context.Context, int) error { time.Sleep(time.Second); return nil }}
+		q, log, stop := running(t, r)
+		tell(q, batchSize)
+		synctest.Wait() // it is in flight
+		tell(q, 5)
+		if took := stop(); took != 2*time.Second || len(r.batches()) != 2 || r.taken() != batchSize+5 || log.String() != "" {
+			t.Errorf("%v were sent in %s", r.batches(), took)
+		}
+	})
+}
+
 func TestSpansThatWaitGoOutAtTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
