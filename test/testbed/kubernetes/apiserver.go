@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/tokend-project/tokend/test/testbed/internal/authority"
 )
 
 const (
@@ -79,25 +81,25 @@ func apiserverFlags(dir string, port int) []string {
 // writeIdentities writes keys, certificates and the audit policy, and keeps the
 // authority for clients.
 func (c *Cluster) writeIdentities() (err error) {
-	if c.authority, err = newAuthority(); err != nil {
+	if c.authority, err = authority.New("tokend-testbed"); err != nil {
 		return err
 	}
-	server, err := c.authority.server()
+	server, err := serverPair(c.authority)
 	if err != nil {
 		return err
 	}
-	if err := server.write(c.dir, "server"); err != nil {
+	if err := server.Write(filepath.Join(c.dir, "server.crt"), filepath.Join(c.dir, "server.key")); err != nil {
 		return err
 	}
-	if c.client, err = c.authority.client("admin", "system:masters"); err != nil {
+	if c.client, err = clientPair(c.authority, "admin", "system:masters"); err != nil {
 		return err
 	}
-	_, accounts, err := newKey()
+	_, accounts, err := authority.Key()
 	if err != nil {
 		return err
 	}
 	return writeFiles(c.dir, map[string][]byte{
-		"ca.crt": c.authority.pem, "accounts.key": accounts, "audit.yaml": []byte(auditPolicy),
+		"ca.crt": c.authority.PEM, "accounts.key": accounts, "audit.yaml": []byte(auditPolicy),
 	})
 }
 
@@ -106,7 +108,7 @@ func (c *Cluster) writeIdentities() (err error) {
 func (c *Cluster) config() *rest.Config {
 	return &rest.Config{
 		Host:            "https://" + net.JoinHostPort(loopback, strconv.Itoa(c.port)),
-		TLSClientConfig: rest.TLSClientConfig{CAData: c.authority.pem},
+		TLSClientConfig: rest.TLSClientConfig{CAData: c.authority.PEM},
 		QPS:             -1,
 	}
 }
@@ -115,7 +117,7 @@ func (c *Cluster) config() *rest.Config {
 // forbidden. Its requests carry the user name "admin".
 func (c *Cluster) Admin() *rest.Config {
 	config := c.config()
-	config.CertData, config.KeyData = c.client.cert, c.client.key
+	config.CertData, config.KeyData = c.client.Cert, c.client.Key
 	return config
 }
 

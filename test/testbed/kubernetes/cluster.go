@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/tokend-project/tokend/test/testbed/internal/authority"
 )
 
 // Cluster is a running etcd and kube-apiserver. Its methods may be used by many
@@ -23,8 +25,8 @@ type Cluster struct {
 	lock      *os.File
 	tools     tools
 	port      int
-	authority *authority
-	client    pair // the administrator's certificate
+	authority *authority.Authority
+	client    authority.Pair // the administrator's certificate
 	etcd      *process
 	apiserver *process
 	audit     *audit

@@ -168,26 +168,3 @@ func TestAbandonedDirectoriesAreSweptAndOthersAreNot(t *testing.T) {
 		}
 	}
 }
-
-func TestOneProcessBuildsWhileOthersWait(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	impatient, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
-	defer cancel()
-	if _, err := lock(impatient, path); err == nil {
-		t.Fatal("two hold the lock")
-	}
-	waiting := make(chan error)
-	go func() {
-		_, err := lock(t.Context(), path)
-		waiting <- err
-	}()
-	unlock()
-	if err := <-waiting; err != nil {
-		t.Fatal(err)
-	}
-}

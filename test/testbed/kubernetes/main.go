@@ -1,11 +1,10 @@
 package kubernetes
 
 import (
-	"context"
-	"fmt"
-	"os"
 	"testing"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed/internal/bed"
 )
 
 // startWithin leaves room for a first build on a slow machine.
@@ -15,19 +14,7 @@ const startWithin = 25 * time.Minute
 // exit code. Where no cluster can be had it says why: with CI=true that is a
 // failure, and without it *c stays nil and the tests that ask for it are skipped.
 func Main(m *testing.M, c **Cluster) int {
-	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
-	defer cancel()
-	started, err := Start(ctx)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "there is no Kubernetes API server to test with:", err)
-		if os.Getenv("CI") == "true" {
-			return 1
-		}
-		return m.Run()
-	}
-	defer started.Stop()
-	*c = started
-	return m.Run()
+	return bed.Main(m, c, "Kubernetes API server", startWithin, Start)
 }
 
 // need skips a test where there is no cluster, which Main has explained.

@@ -113,7 +113,7 @@ func (s *Server) ClientCertificate(t testing.TB) (certFile, keyFile string) {
 	t.Helper()
 	s.need(t)
 	name := fresh("client")
-	certFile, keyFile, err := s.authority.issue(name, certificate(name))
+	certFile, keyFile, err := s.issue(name, name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,10 @@ package vault
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"testing"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed/internal/bed"
 )
 
 // startWithin leaves room for a first build on a slow machine.
@@ -15,19 +15,7 @@ const startWithin = 15 * time.Minute
 // exit code. Where no server can be had it says why: with CI=true that is a
 // failure, and without it *s stays nil and the tests that ask for it are skipped.
 func Main(m *testing.M, s **Server) int {
-	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
-	defer cancel()
-	started, err := Start(ctx, Options{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "there is no Vault to test with:", err)
-		if os.Getenv("CI") == "true" {
-			return 1
-		}
-		return m.Run()
-	}
-	defer started.Stop()
-	*s = started
-	return m.Run()
+	return bed.Main(m, s, "Vault", startWithin, func(ctx context.Context) (*Server, error) { return Start(ctx, Options{}) })
 }
 
 // Own starts a server for one test, which may kill and seal it.
@@ -37,7 +25,7 @@ func Own(t testing.TB, o Options) *Server {
 	defer cancel()
 	s, err := Start(ctx, o)
 	if err != nil {
-		if os.Getenv("CI") == "true" {
+		if bed.Required() {
 			t.Fatalf("start Vault: %v", err)
 		}
 		t.Skipf("there is no Vault: %v", err)

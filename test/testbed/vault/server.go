@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed/internal/authority"
 )
 
 // Options say what a server is like.
@@ -37,7 +39,7 @@ type Server struct {
 	listen    string // host and port of Address
 	cluster   string
 	unsealKey string
-	authority *authority
+	authority *authority.Authority
 	client    *http.Client
 
 	mu      sync.Mutex
@@ -83,19 +85,18 @@ func (s *Server) begin(ctx context.Context) error {
 }
 
 func (s *Server) secure() (err error) {
-	if s.authority, err = newAuthority(s.dir); err != nil {
+	if s.authority, err = authority.New("tokend test authority"); err != nil {
 		return err
 	}
-	if _, _, err := s.authority.issue("server", certificate("vault")); err != nil {
+	if _, _, err := s.issue("server", "vault"); err != nil {
 		return err
 	}
 	s.CAFile = filepath.Join(s.dir, "ca.pem")
-	content, err := os.ReadFile(s.CAFile)
-	if err != nil {
-		return fmt.Errorf("read the authority: %w", err)
+	if err := os.WriteFile(s.CAFile, s.authority.PEM, 0o600); err != nil {
+		return fmt.Errorf("write the authority: %w", err)
 	}
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(content)
+	pool.AppendCertsFromPEM(s.authority.PEM)
 	s.client = &http.Client{
 		Timeout: 30 * time.Second,
 		Transport: &http.Transport{
