@@ -34,7 +34,7 @@ check: lint test-unit ## what to run before a commit: format, vet, lint, unit te
 
 .PHONY: lint
 lint: format vet ## gofmt, go vet, golangci-lint
-	@lint="$$(go -C test/tools tool -n golangci-lint)" && "$$lint" run ./... && cd test/bench && "$$lint" run ./...
+	@lint="$$(go -C test/tools tool -n golangci-lint)" && "$$lint" run ./... && for module in test/bench test/prometheus; do (cd "$$module" && "$$lint" run ./...); done
 
 .PHONY: format
 format:
@@ -45,6 +45,7 @@ format:
 vet:
 	go vet ./...
 	go -C test/bench vet ./...
+	go -C test/prometheus vet ./...
 
 .PHONY: test
 test: test-unit test-faults fuzz-short test-bench test-servers test-machine test-e2e ## everything: unit tests with -race, a short fuzz, tests against real servers

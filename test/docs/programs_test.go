@@ -35,7 +35,7 @@ func programs() map[string]func(args []string) error {
 		"tokend": tokendProgram, "systemctl": systemctlProgram, "curl": curlProgram, "install": installProgram,
 		"kubectl": kubectlProgram, "make": makeProgram, "go": goProgram, "useradd": nothing, "apt": packageProgram, "dpkg": packageProgram, "rpm": packageProgram, "dnf": packageProgram,
 		"docker": dockerProgram, "journalctl": nothing, "promtool": pathsProgram, "systemd-creds": nothing,
-		"systemd-analyze": pathsProgram, //nolint:misspell // that is its name
+		"systemd-analyze": pathsProgram,
 	}
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,7 +17,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
+	err := run(ctx, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
@@ -24,7 +25,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, out io.Writer) error {
 	for _, server := range []struct {
 		name  string
 		build func(ctx context.Context) (string, error)
@@ -36,7 +37,9 @@ func run(ctx context.Context) error {
 		if _, err := server.build(ctx); err != nil {
 			return fmt.Errorf("%s: %w", server.name, err)
 		}
-		fmt.Printf("%s: ready after %v\n", server.name, time.Since(began).Round(100*time.Millisecond))
+		if _, err := fmt.Fprintf(out, "%s: ready after %v\n", server.name, time.Since(began).Round(100*time.Millisecond)); err != nil {
+			return fmt.Errorf("telling of %s: %w", server.name, err)
+		}
 	}
 	return nil
 }
