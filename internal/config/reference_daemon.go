@@ -69,16 +69,7 @@ func daemonReference() []described {
 			meaning: "What the service manager is told, where it is systemd. Read at the start alone.",
 			keys:    []KeyDoc{words("ready", []string{"delivered", "started"}, `"delivered"`, "When the unit counts as started: when every sink held its token once, or when the daemon runs.")},
 		},
-		{
-			path: "tracing", head: "tracing { … }", often: onlyOne + "; without one, nothing is traced", schema: &tracingSchema,
-			meaning: "Spans of each attempt and each write, sent to an OpenTelemetry collector by OTLP/HTTP. Read at the start alone.",
-			keys: []KeyDoc{
-				text("endpoint", `"http://127.0.0.1:4318"`, "Address of the collector; `/v1/traces` is added."),
-				key("headers", typeSecrets, "{}", "Headers of each request to it, such as `Authorization`."),
-				key("sample", typeNumber, "1.0", "Fraction of the attempts that are traced, with all that belongs to them: more than 0, at most 1."),
-				key("allow_insecure_http", typeBool, "false", "Plain http to other machines than this one."),
-			},
-		},
+		tracingReference(),
 		{
 			path: "control", head: "control { … }", often: onlyOne, schema: &controlSchema,
 			meaning: "The unix socket by which the command line reaches the daemon. Read at the start alone.",
@@ -103,6 +94,19 @@ func daemonReference() []described {
 				key("iterator", typeName, "the type of the block", "What an element is called in `content`, without quotes."),
 				key("labels", "list of one text", "none; needed where blocks of that type have a label", "The label of each block, such as `[\"tenant-${token.key}\"]`."),
 			},
+		},
+	}
+}
+
+func tracingReference() described {
+	return described{
+		path: "tracing", head: "tracing { … }", often: onlyOne + "; without one, nothing is traced", schema: &tracingSchema,
+		meaning: "Spans of each attempt and each write, sent to an OpenTelemetry collector by OTLP/HTTP. Read at the start alone.",
+		keys: []KeyDoc{
+			text("endpoint", `"http://127.0.0.1:4318"`, "Address of the collector; `/v1/traces` is added."),
+			key("headers", typeSecrets, "{}", "Headers of each request to it, such as `Authorization`."),
+			key("sample", typeNumber, "1.0", "Fraction of the attempts that are traced, with all that belongs to them: more than 0, at most 1."),
+			key("allow_insecure_http", typeBool, "false", "Plain http to other machines than this one."),
 		},
 	}
 }

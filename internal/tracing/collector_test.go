@@ -124,10 +124,10 @@ func (s span) parent() string { return hex.EncodeToString(s.ParentSpanId) }
 func (s span) trace() string  { return hex.EncodeToString(s.TraceId) }
 func (s span) failed() bool   { return s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR }
 func (s span) from() time.Time {
-	return time.Unix(0, int64(s.StartTimeUnixNano)) //nolint:gosec // an instant of our days
+	return time.Unix(0, int64(s.StartTimeUnixNano))
 }
 func (s span) to() time.Time {
-	return time.Unix(0, int64(s.EndTimeUnixNano)) //nolint:gosec // an instant of our days
+	return time.Unix(0, int64(s.EndTimeUnixNano))
 }
 
 // below are the children of a span, by name; several of a name count upwards.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -153,7 +154,7 @@ func TestDaemonTracesItsTokensFromRequestToSinks(t *testing.T) {
 	}
 	h.refresh(t, "rator-system", true)
 	all := c.until(t, "the write that fails", func(all []span) bool {
-		return anyOf(all, func(s span) bool { return s.Name == "write" && s.attrs["tokend.token"] == "rator-system" && s.failed() })
+		return slices.ContainsFunc(all, func(s span) bool { return s.Name == "write" && s.attrs["tokend.token"] == "rator-system" && s.failed() })
 	})
 	if err := h.end(); err != nil {
 		t.Fatal(err)
@@ -169,15 +170,6 @@ func TestDaemonTracesItsTokensFromRequestToSinks(t *testing.T) {
 	if c.resource["service.version"] != "1.2.3" || c.headers[0].Get("Authorization") != "Bearer hunter2" {
 		t.Errorf("resource %v, headers %v", c.resource, c.headers[0])
 	}
-}
-
-func anyOf(all []span, is func(span) bool) bool {
-	for _, s := range all {
-		if is(s) {
-			return true
-		}
-	}
-	return false
 }
 
 func firstLogins(t *testing.T, all []span) {

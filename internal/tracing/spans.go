@@ -135,7 +135,7 @@ func subject(e refresher.Event) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, 6)
 	attrs = append(attrs, attribute.String("tokend.token", e.Token), attribute.String("tokend.provider", e.Provider))
 	if e.Generation != 0 {
-		attrs = append(attrs, attribute.Int64("tokend.generation", int64(e.Generation))) //nolint:gosec // it counts up by one
+		attrs = append(attrs, attribute.Int64("tokend.generation", int64(e.Generation)))
 	}
 	return attrs
 }
