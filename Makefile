@@ -100,8 +100,9 @@ fuzz-short:
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
 
 .PHONY: bench
-bench: ## tokend beside a plain loop; BENCHFLAGS=-quick for a first look
+bench: ## tokend beside a plain loop, or what BENCHFLAGS asks for (-quick for a first look); then bench-remote
 	go -C test/bench run . $(BENCHFLAGS)
+	@if [ -z "$(BENCHFLAGS)" ]; then $(MAKE) --no-print-directory bench-remote; fi
 
 .PHONY: bench-remote
 bench-remote: servers ## the sinks in Kubernetes and Vault beside the bare clients
