@@ -14,6 +14,7 @@ import (
 	"time"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tokend-project/tokend/internal/token"
@@ -51,10 +52,18 @@ type refusal int
 
 func (r refusal) Error() string { return fmt.Sprintf("the collector answered HTTP %d", int(r)) }
 
+// partial is how many spans of a batch a collector did not take.
+type partial uint64
+
+func (p partial) Error() string { return fmt.Sprintf("the collector took all but %d spans", uint64(p)) }
+
 // final reports whether a batch that failed would fail again: a collector asks
 // for it once more by one of four answers, and by no answer at all (OTLP,
 // "Failures").
 func final(err error) bool {
+	if _, ok := errors.AsType[partial](err); ok {
+		return true
+	}
 	status, ok := errors.AsType[refusal](err)
 	if !ok {
 		return false
@@ -96,9 +105,42 @@ func (c *client) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpan
 		return fmt.Errorf("sending spans: %w", withoutURL(err))
 	}
 	defer answer.Body.Close() //nolint:errcheck // nothing was written
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswer))
+	said, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // the status says what matters
 	if answer.StatusCode/100 != 2 {
 		return refusal(answer.StatusCode)
+	}
+	if n := rejected(said); n > 0 {
+		return partial(n)
+	}
+	return nil
+}
+
+// rejected reads partial_success.rejected_spans of an ExportTraceServiceResponse;
+// 0 when there is none. Both fields have the number 1.
+func rejected(answer []byte) uint64 {
+	message, _ := protowire.ConsumeBytes(field1(answer, protowire.BytesType))
+	n, size := protowire.ConsumeVarint(field1(message, protowire.VarintType))
+	if size < 0 {
+		return 0
+	}
+	return n
+}
+
+// field1 is what begins with the value of field 1, if it is of that type.
+func field1(message []byte, want protowire.Type) []byte {
+	for len(message) > 0 {
+		number, typ, size := protowire.ConsumeTag(message)
+		if size < 0 {
+			return nil
+		}
+		message = message[size:]
+		if number == 1 && typ == want {
+			return message
+		}
+		if size = protowire.ConsumeFieldValue(number, typ, message); size < 0 {
+			return nil
+		}
+		message = message[size:]
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package tracing_test
 import (
 	"compress/gzip"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -53,6 +55,15 @@ func (c *collector) take(r *http.Request) error {
 	raw, err := io.ReadAll(zip)
 	if err != nil {
 		return err
+	}
+	// An ExportTraceServiceRequest has resource_spans as its field 1, and no other.
+	for rest := raw; len(rest) > 0; {
+		number, typ, size := protowire.ConsumeTag(rest)
+		if number != 1 || typ != protowire.BytesType {
+			return fmt.Errorf("a field %d of type %d", number, typ)
+		}
+		rest = rest[size:]
+		rest = rest[max(0, protowire.ConsumeFieldValue(number, typ, rest)):]
 	}
 	var message tracepb.TracesData
 	if err := proto.Unmarshal(raw, &message); err != nil {

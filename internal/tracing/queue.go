@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -147,7 +148,11 @@ func (q *queue) flush(ctx context.Context, batch []sdk.ReadOnlySpan) {
 
 // drop gives a batch up, and says so once.
 func (q *queue) drop(ctx context.Context, batch []sdk.ReadOnlySpan, err error) {
-	q.lost += uint64(len(batch))
+	lost := uint64(len(batch))
+	if p, ok := errors.AsType[partial](err); ok {
+		lost = min(lost, uint64(p))
+	}
+	q.lost += lost
 	if q.away {
 		return
 	}

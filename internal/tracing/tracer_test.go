@@ -327,6 +327,40 @@ func TestAnswerOfTheCollectorIsNotLogged(t *testing.T) {
 	}
 }
 
+// OTLP, "Partial Success": what is rejected is not to be sent again.
+func TestSpansThatACollectorRejectsAreCounted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer string
+		lost   string // empty: none
+	}{
+		"all taken":        {"", ""},
+		"an empty partial": {"\x0a\x00", ""},
+		"a warning":        {"\x0a\x04\x12\x02no", ""},
+		"two rejected":     {"\x0a\x06\x08\x02\x12\x02no", "spans=2\n"},
+		"message first":    {"\x0a\x06\x12\x02no\x08\x03", "spans=3\n"},
+		"absurdly many":    {"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "spans=4\n"},
+		"truncated":        {"\x0a\x06\x08", ""},
+		"JSON":             {`{"partialSuccess":{"rejectedSpans":"2"}}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int64
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				requests.Add(1)
+				_, _ = w.Write([]byte(c.answer))
+			}))
+			t.Cleanup(srv.Close)
+			tracer, log := newTracer(tracing.Options{Endpoint: srv.URL})
+			tracer.Observe(refreshed())
+			ended(t, tracer)
+			if got := log.String(); requests.Load() != 1 || (c.lost == "") != (got == "") || !strings.Contains(got, c.lost) {
+				t.Errorf("%d requests; log:\n%s", requests.Load(), got)
+			}
+		})
+	}
+}
+
 // OTEL_… of the surroundings is meant for the programs that read it.
 func TestEnvironmentChangesNothingButTheResource(t *testing.T) {
 	c := newCollector(t)
