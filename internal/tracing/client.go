@@ -104,7 +104,7 @@ func (c *client) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpan
 	if err != nil {
 		return fmt.Errorf("sending spans: %w", withoutURL(err))
 	}
-	defer answer.Body.Close() //nolint:errcheck // nothing was written
+	defer answer.Body.Close()                                     //nolint:errcheck // nothing was written
 	said, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // the status says what matters
 	if answer.StatusCode/100 != 2 {
 		return refusal(answer.StatusCode)
