@@ -9,7 +9,7 @@ import (
 // thing at a time, in the order of the calls.
 type entry[V any] struct {
 	// The Store's lock guards these.
-	queue   []func()
+	queue   []func() (tell func())
 	touched uint64 // counts what was queued and what was done
 
 	seen[V] // whoever is at the head of the queue alone
@@ -29,7 +29,10 @@ func (s *Store[V]) submit(ctx context.Context, name string, do func(*entry[V]) e
 		s.entries[name] = e
 	}
 	e.touched++
-	e.queue = append(e.queue, func() { done <- do(e) })
+	e.queue = append(e.queue, func() func() {
+		err := do(e)
+		return func() { done <- err }
+	})
 	if len(e.queue) == 1 {
 		s.running.Go(func() { s.drain(e) })
 	}
@@ -42,22 +45,22 @@ func (s *Store[V]) submit(ctx context.Context, name string, do func(*entry[V]) e
 	}
 }
 
-// drain does what is queued for e until nothing is left.
+// drain does what is queued for e until nothing is left. A caller is told once
+// what was done for it counts: what it reads ahead next is not taken for stale.
 func (s *Store[V]) drain(e *entry[V]) {
-	for {
+	for more := true; more; {
 		s.mu.Lock()
 		do := e.queue[0]
 		s.mu.Unlock()
-		do()
+		tell := do()
 		s.mu.Lock()
 		e.touched++
 		e.queue[0] = nil
 		e.queue = e.queue[1:]
-		if len(e.queue) == 0 {
+		if more = len(e.queue) > 0; !more {
 			e.queue = nil
-			s.mu.Unlock()
-			return
 		}
 		s.mu.Unlock()
+		tell()
 	}
 }
