@@ -79,6 +79,7 @@ func (b *bench) phases() []phase {
 	phases := []phase{
 		{"steady", []string{"cpu", "memory", "lateness", "peak", "delivery"}, b.steady},
 		{"steady on tmpfs", []string{"cpu"}, b.steadyOnTmpfs},
+		{"observed", []string{"observed"}, b.observed},
 		{"memory of one token", []string{"memory"}, b.empty},
 		{"outages", []string{"outage"}, b.outages},
 		{"restart and reload", []string{"restart", "reload"}, b.restart},

@@ -24,6 +24,7 @@ func (b *bench) lines() []line {
 		{"latency", "the same, server answers after 50 ms", "", "", nil, false},
 		{"cpu", "CPU per refresh, fsync on", "140 µs", "≤ 0.6× the loop", within(0.6), true},
 		{"cpu on tmpfs", "the same on tmpfs", "65 µs", "≤ 0.6× the loop", within(0.6), true},
+		{"observed", "CPU per refresh with metrics scraped every 15 s, page and log, on tmpfs", "", "≤ 1.05× without", upTo(1.05), false},
 		{"memory", "resident memory per token", "1–2 KiB", "≤ 4 KiB", upTo(4), false},
 		{"lateness", "lateness against plan, p99", "request + 10 ms", "≤ 0.1 s", upTo(0.1), false},
 	}

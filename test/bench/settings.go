@@ -30,7 +30,7 @@ type settings struct {
 
 // The rows that can be chosen. The first of those that share a run names it.
 func allRows() []string {
-	return []string{"cold", "latency", "cpu", "memory", "lateness", "peak", "delivery", "outage", "limit", "restart", "reload"}
+	return []string{"cold", "latency", "cpu", "observed", "memory", "lateness", "peak", "delivery", "outage", "limit", "restart", "reload"}
 }
 
 func parseSettings(args []string) (*settings, error) {

@@ -22,7 +22,8 @@ type stage struct {
 	system   system
 	tokens   int
 	lifetime time.Duration
-	rate     int // requests a second that tokend is told of; 0: it must find out
+	rate     int    // requests a second that tokend is told of; 0: it must find out
+	http     string // the address of tokend's http block; empty: none, and a log of warnings alone
 
 	folder  string
 	server  *process.Child

@@ -46,14 +46,18 @@ func tokendConfig(st *stage) string {
 	if st.settings.grant == "password" {
 		grant = "grant \"password\" {\n      username = token.key\n      password = \"bench\"\n    }"
 	}
-	return fmt.Sprintf(`state "file" {
+	level, http := "warn", ""
+	if st.http != "" {
+		level, http = "info", fmt.Sprintf("http {\n  address = %q\n}\n", st.http)
+	}
+	return fmt.Sprintf(`%sstate "file" {
   path = %q
 }
 control {
   socket = %q
 }
 log {
-  level = "warn"
+  level = %q
 }
 provider "bench" {
   token_endpoint = %q
@@ -80,7 +84,7 @@ dynamic "token" {
     }
   }
 }
-`, filepath.Join(st.folder, "state"), st.socket(), st.tokenURL(), tokenserver.ClientSecret, st.settings.timeout,
+`, http, filepath.Join(st.folder, "state"), st.socket(), level, st.tokenURL(), tokenserver.ClientSecret, st.settings.timeout,
 		lead(st.lifetime), limits, st.fleet(), grant, st.sinks())
 }
 
