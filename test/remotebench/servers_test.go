@@ -91,7 +91,7 @@ func vaultKV(b *testing.B) destination {
 			blocks: fmt.Sprintf("vault \"bench\" {\n  address = %q\n  tls {\n    ca_file = %q\n  }\n  auth \"token\" {\n    token = %q\n  }\n}",
 				server.Address, server.CAFile, server.RootToken),
 			sink: fmt.Sprintf("sink \"vault_kv\" {\n      mount = %q\n      path = token.key\n"+
-				"      data = { token = \"{{ .AccessToken }}\" }\n      check_every = \"1h\"\n    }", mount),
+				"      data = { token = \"{{ .AccessToken }}\" }\n      check_every = \"720h\"\n    }", mount),
 			write: func(ctx context.Context, i, n int) error {
 				_, err := client.KVv2(mount).Put(ctx, placeName(i), map[string]any{"token": value(i, n)}, vaultapi.WithCheckAndSet(n-1))
 				return err
