@@ -14,12 +14,7 @@ import (
 // everybody takes up what it had.
 func TestAPIServerGoesAndComesBack(t *testing.T) {
 	t.Parallel()
-	_ = cluster.Client(t) // skips where there is none
-	own, err := testbed.Start(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(own.Stop)
+	own := testbed.Own(t)
 	f := &fleet{namespace: own.Namespace(t), config: own.Admin(), shards: 6}
 	f.guard(t)
 	a, b, c := f.start(t, "a"), f.start(t, "b"), f.start(t, "c")

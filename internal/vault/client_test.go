@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokend-project/tokend/internal/token"
 	"github.com/tokend-project/tokend/internal/vault"
+	"github.com/tokend-project/tokend/test/testbed"
 	bed "github.com/tokend-project/tokend/test/testbed/vault"
 )
 
@@ -60,7 +61,7 @@ func data(v string) map[string]any { return map[string]any{"token": v} }
 func needServer(t testing.TB) {
 	t.Helper()
 	if server == nil {
-		t.Skip("there is no Vault")
+		testbed.Missing(t, "there is no Vault")
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tokend-project/tokend/test/testbed"
 )
 
 // need skips a test where a command is missing, unless this is continuous
@@ -20,10 +22,7 @@ func need(t *testing.T, commands ...string) {
 	t.Helper()
 	for _, c := range commands {
 		if _, err := exec.LookPath(c); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("%s is missing", c)
-			}
-			t.Skipf("%s is missing", c)
+			testbed.Missing(t, "%s is missing", c)
 		}
 	}
 }
@@ -139,7 +138,7 @@ func inside(t *testing.T, dist string) {
 func again(t *testing.T, dist, sources string) {
 	second := build(t, "deb rpm")
 	if state(t) != sources {
-		t.Skip("the sources have changed since the first build")
+		testbed.Missing(t, "the sources have changed since the first build")
 	}
 	first, err := os.ReadFile(filepath.Join(dist, "SHA256SUMS"))
 	if err != nil {
@@ -226,7 +225,7 @@ func sources() []string {
 // life is that of a package: installed, used, installed again, removed, purged.
 func life(t *testing.T, deb string) {
 	if os.Geteuid() != 0 {
-		t.Skip("to change roots takes root")
+		testbed.Missing(t, "to change roots takes root")
 	}
 	s := system{t, filepath.Join(t.TempDir(), "root")}
 	run(t, nil, "mmdebstrap", append([]string{"--quiet", "--variant=minbase", "--include=systemd,procps", codename(t), s.root}, sources()...)...)

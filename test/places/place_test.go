@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,15 +51,7 @@ func newCluster(t *testing.T, in *kubernetes.Cluster) *cluster {
 // ownCluster is one whose API server a test may kill.
 func ownCluster(t *testing.T) *cluster {
 	t.Helper()
-	in, err := kubernetes.Start(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("there is no Kubernetes API server: %v", err)
-	}
-	t.Cleanup(in.Stop)
-	return newCluster(t, in)
+	return newCluster(t, kubernetes.Own(t))
 }
 
 func (c *cluster) grant(t *testing.T, rules ...rbacv1.PolicyRule) {

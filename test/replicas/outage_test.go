@@ -14,12 +14,7 @@ import (
 // one that is killed, the server's journal tells enough.
 func TestReplicasSurviveOutagesOfTheAPIServer(t *testing.T) {
 	t.Parallel()
-	_ = cluster.Client(t) // skips where there is none
-	own, err := testbed.Start(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(own.Stop)
+	own := testbed.Own(t)
 	f := newFleet(t, own, plan{shards: 8, tokens: 60, lifetime: 10 * time.Second, pace: 200 * time.Millisecond}, "a", "b")
 	f.begin(t)
 

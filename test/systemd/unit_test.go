@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tokend-project/tokend/test/testbed"
 )
 
 const units = "../../manifests/systemd/"
@@ -17,10 +19,7 @@ const mostExposed = "15"
 func analyze(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("systemd-analyze is missing: apt-get install systemd")
-		}
-		t.Skip("systemd-analyze is missing")
+		testbed.Missing(t, "systemd-analyze is missing: apt-get install systemd")
 	}
 	out, err := exec.CommandContext(t.Context(), "systemd-analyze", args...).CombinedOutput()
 	return string(out), err
@@ -91,10 +90,7 @@ func TestSnippets(t *testing.T) {
 	}
 	use := func(tool, file string, args ...string) {
 		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("%s is missing: apt-get install systemd", tool)
-			}
-			t.Skipf("%s is missing", tool)
+			testbed.Missing(t, "%s is missing: apt-get install systemd", tool)
 		}
 		path, err := filepath.Abs(units + file)
 		if err != nil {
@@ -110,7 +106,7 @@ func TestSnippets(t *testing.T) {
 		t.Errorf("passwd is %q, %v", passwd, err)
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("to give directories away takes root")
+		testbed.Missing(t, "to give directories away takes root")
 	}
 	use("systemd-tmpfiles", "tmpfiles.conf", "--create")
 	for dir, mode := range map[string]os.FileMode{"etc/tokend": 0o750, "run/tokend": 0o755, "var/lib/tokend": 0o700} {

@@ -297,21 +297,14 @@ func TestAdmissionThatRepeatsTheToken(t *testing.T) {
 
 func TestOutageOfTheAPIServer(t *testing.T) {
 	t.Parallel()
-	if cluster == nil {
-		t.Skip("there is no Kubernetes API server")
-	}
-	bed, err := testbed.Start(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(bed.Stop)
+	bed := testbed.Own(t)
 	p := placeIn(t, bed, allVerbs...)
 	s := p.sink()
 	drifted := p.follow(s)
 	p.write(s, 1, true)
 
 	bed.KillAPIServer()
-	_, err = s.Write(t.Context(), sinktest.Token(2))
+	_, err := s.Write(t.Context(), sinktest.Token(2))
 	p.says(err, "patch secrets", "reach the API server", "connection refused")
 	p.must(bed.StartAPIServer(t.Context()))
 	before := p.counts()

@@ -13,6 +13,7 @@ import (
 	sink "github.com/tokend-project/tokend/internal/sinks/vault"
 	"github.com/tokend-project/tokend/internal/token"
 	"github.com/tokend-project/tokend/internal/vault"
+	"github.com/tokend-project/tokend/test/testbed"
 )
 
 const writers = 16 // at once, as delivery has them
@@ -21,7 +22,7 @@ const writers = 16 // at once, as delivery has them
 // with Vault's own client alone.
 func BenchmarkFleet(b *testing.B) {
 	if server == nil {
-		b.Skip("there is no Vault")
+		testbed.Missing(b, "there is no Vault")
 	}
 	const fleet = 1000
 	b.Run("sinks", func(b *testing.B) {

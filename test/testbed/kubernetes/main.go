@@ -1,9 +1,11 @@
 package kubernetes
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/tokend-project/tokend/test/testbed"
 	"github.com/tokend-project/tokend/test/testbed/internal/bed"
 )
 
@@ -17,10 +19,23 @@ func Main(m *testing.M, c **Cluster) int {
 	return bed.Main(m, c, "Kubernetes API server", startWithin, Start)
 }
 
+// Own starts a cluster for one test, which may kill or pause its API server.
+func Own(t testing.TB) *Cluster {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startWithin)
+	defer cancel()
+	c, err := Start(ctx)
+	if err != nil {
+		testbed.Missing(t, "there is no Kubernetes API server: %v", err)
+	}
+	t.Cleanup(c.Stop)
+	return c
+}
+
 // need skips a test where there is no cluster, which Main has explained.
 func (c *Cluster) need(t testing.TB) {
 	t.Helper()
 	if c == nil {
-		t.Skip("there is no Kubernetes API server")
+		testbed.Missing(t, "there is no Kubernetes API server")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokend-project/tokend/test/testbed"
 	"github.com/tokend-project/tokend/test/testbed/internal/bed"
 )
 
@@ -25,10 +26,7 @@ func Own(t testing.TB, o Options) *Server {
 	defer cancel()
 	s, err := Start(ctx, o)
 	if err != nil {
-		if bed.Required() {
-			t.Fatalf("start Vault: %v", err)
-		}
-		t.Skipf("there is no Vault: %v", err)
+		testbed.Missing(t, "there is no Vault: %v", err)
 	}
 	t.Cleanup(s.Stop)
 	return s
@@ -38,6 +36,6 @@ func Own(t testing.TB, o Options) *Server {
 func (s *Server) need(t testing.TB) {
 	t.Helper()
 	if s == nil {
-		t.Skip("there is no Vault")
+		testbed.Missing(t, "there is no Vault")
 	}
 }

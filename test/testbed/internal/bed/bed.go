@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/tokend-project/tokend/test/testbed"
 )
 
 // Server is what a bed has.
@@ -21,7 +23,7 @@ func Main[S Server](m *testing.M, at *S, what string, within time.Duration, star
 	s, err := start(ctx)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "there is no %s to test with: %v\n", what, err)
-		if Required() {
+		if testbed.Required() {
 			return 1
 		}
 		return m.Run()
@@ -30,6 +32,3 @@ func Main[S Server](m *testing.M, at *S, what string, within time.Duration, star
 	*at = s
 	return m.Run()
 }
-
-// Required reports whether what is missing is a failure.
-func Required() bool { return os.Getenv("CI") == "true" }
