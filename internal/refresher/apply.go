@@ -238,9 +238,9 @@ func (r *Refresher) resink(e *entry, specs []SinkSpec) (started []*delivery) {
 		old[d.spec.Fingerprint] = d
 	}
 	e.deliveries = make([]*delivery, 0, len(specs))
-	targets := map[string]bool{}
+	places := map[place]bool{}
 	for _, s := range specs {
-		targets[s.Target] = true
+		places[s.place()] = true
 		d := old[s.Fingerprint]
 		if d == nil {
 			d = newDelivery(e, s)
@@ -250,7 +250,7 @@ func (r *Refresher) resink(e *entry, specs []SinkSpec) (started []*delivery) {
 		e.deliveries = append(e.deliveries, d)
 	}
 	for _, d := range old {
-		r.dismiss(d, d.spec.Remove && !targets[d.spec.Target])
+		r.dismiss(d, d.spec.Remove && !places[d.spec.place()])
 	}
 	return started
 }

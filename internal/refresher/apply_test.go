@@ -159,6 +159,23 @@ func TestOnRemoveDeletesSinkAndRecord(t *testing.T) {
 	})
 }
 
+func TestSinkOfAnotherKindWithTheSameNameIsAnotherPlace(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		s := &server{lifetime: time.Hour, rotates: true}
+		secret, entry := &removable{}, &removable{}
+		was := g.spec("a", s, secret)
+		was.Sinks[0].Kind, was.Sinks[0].Target, was.Sinks[0].Remove = "kubernetes_secret", "main:shop/rator", true
+		g.apply(was)
+		now := g.spec("a", s, entry)
+		now.Sinks[0].Kind, now.Sinks[0].Target, now.Sinks[0].Fingerprint = "vault_kv", "main:shop/rator", Fingerprint{1}
+		g.apply(now)
+		pass(time.Second)
+		if secret.removed != 1 || entry.current().Generation != 1 {
+			t.Errorf("the Secret was removed %d times, the entry holds generation %d", secret.removed, entry.current().Generation)
+		}
+	})
+}
+
 func TestChangeDuringARequestFinishesUnderTheOldConfiguration(t *testing.T) {
 	bubble(t, func(t *testing.T, g *rig) {
 		s := &server{lifetime: time.Hour, rotates: true}

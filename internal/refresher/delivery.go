@@ -289,7 +289,7 @@ func (r *Refresher) succeed(d *delivery) {
 		return
 	}
 	for _, other := range d.entry.deliveries {
-		if other.spec.Target == d.spec.Target {
+		if other.spec.place() == d.spec.place() {
 			r.deliver(other)
 		}
 	}

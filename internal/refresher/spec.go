@@ -151,6 +151,11 @@ func (s *Spec) propagation() (longest time.Duration) {
 	return longest
 }
 
+// place is where a sink is: a Secret and an entry of Vault may have one name.
+type place struct{ kind, target string }
+
+func (s *SinkSpec) place() place { return place{s.Kind, s.Target} }
+
 // Limits bound the requests to one provider.
 type Limits struct {
 	Concurrency int     // requests in flight; at least 1
