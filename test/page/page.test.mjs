@@ -240,10 +240,16 @@ test("a daemon that was away is found again", async t => {
   await row(page, "crm-contacts").locator(".pill", { hasText: "fresh" }).waitFor({ timeout: 5000 });
 });
 
-test("one reader too many sees all of it, a little later", async t => {
-  const stop = new AbortController();
-  t.after(() => stop.abort());
-  await Promise.all(Array.from({ length: 32 }, () => fetch(`${SIX}/api/v1/events`, { signal: stop.signal })));
+test("one reader too many sees all of it, a little later", { timeout: 60_000 }, async t => {
+  // An answer that nobody holds is collected with its connection, which frees the
+  // place. Readers of the tests before this one may still be on their way out.
+  const held = [];
+  t.after(() => Promise.all(held.map(answer => answer.body.cancel())));
+  while (held.length < 32) {
+    const answer = await fetch(`${SIX}/api/v1/events`);
+    if (answer.status === 200) held.push(answer);
+    else await answer.text();
+  }
   const page = await visit(t, SIX, { tolerated: ["503"] });
   await page.waitForSelector("[data-link=poll]");
   assert.equal((await names(page)).length, 6);
