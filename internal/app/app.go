@@ -72,7 +72,7 @@ type App struct {
 	mu        sync.Mutex
 	providers map[string]*provider
 	watch     []string
-	remote    []config.RemoteRef
+	remote    []config.RemoteSecret
 	before    eve // of the last load, whether or not it was good
 	loadedAt  time.Time
 	problem   *token.Problem // why the newest configuration does not run

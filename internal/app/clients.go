@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,7 +25,7 @@ type clients struct {
 
 	mu       sync.Mutex
 	clusters map[cluster]*kube.Client
-	vaults   map[vaultServer]*vaultClient
+	vaults   []*vaultClient
 	kept     map[any]bool // of these clients, those of state and ha, which are taken at start alone
 	// background runs f until stop, or until run ends; nil before run.
 	background func(f func(context.Context)) (stop context.CancelFunc)
@@ -45,6 +47,7 @@ type vaultServer struct {
 // vaultClient is a client with what its sinks share.
 type vaultClient struct {
 	*vault.Client
+	of      vaultServer
 	monitor *vaultsink.Monitor
 	mounts  map[mount]*vault.KV // guarded by clients.mu
 	stop    context.CancelFunc  // nil before run
@@ -56,7 +59,7 @@ type mount struct {
 }
 
 func newClients(logger *slog.Logger) *clients {
-	return &clients{logger: logger, clusters: map[cluster]*kube.Client{}, vaults: map[vaultServer]*vaultClient{}, kept: map[any]bool{}}
+	return &clients{logger: logger, clusters: map[cluster]*kube.Client{}, kept: map[any]bool{}}
 }
 
 func clusterOf(k *config.Kubernetes) cluster   { return cluster{*k, fileDigest(k.Kubeconfig)} }
@@ -93,16 +96,16 @@ func (c *clients) kubernetes(k *config.Kubernetes) (*kube.Client, error) {
 func (c *clients) vault(v *config.Vault) (*vaultClient, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := serverOf(v)
-	if known := c.vaults[key]; known != nil {
-		return known, nil
+	of := serverOf(v)
+	if i := slices.IndexFunc(c.vaults, func(known *vaultClient) bool { return known.is(of) }); i >= 0 {
+		return c.vaults[i], nil
 	}
 	made, err := vault.New(vaultOptions(v, c.logger))
 	if err != nil {
 		return nil, fmt.Errorf("vault %q: %w", v.Name, err)
 	}
-	client := &vaultClient{Client: made, monitor: vaultsink.NewMonitor(0), mounts: map[mount]*vault.KV{}}
-	c.vaults[key] = client
+	client := &vaultClient{Client: made, of: of, monitor: vaultsink.NewMonitor(0), mounts: map[mount]*vault.KV{}}
+	c.vaults = append(c.vaults, client)
 	if c.background != nil {
 		client.stop = c.background(client.run)
 	}
@@ -158,6 +161,8 @@ func (v *vaultClient) run(ctx context.Context) {
 	monitor.Wait()
 }
 
+func (v *vaultClient) is(of vaultServer) bool { return reflect.DeepEqual(v.of, of) }
+
 func (v *vaultClient) shut() {
 	if v.stop != nil {
 		v.stop()
@@ -175,27 +180,29 @@ func (c *clients) keep(client any) {
 
 // retain closes the clients of blocks that are in use no more.
 func (c *clients) retain(clusters []*config.Kubernetes, vaults []*config.Vault) {
-	usedClusters, usedVaults := map[cluster]bool{}, map[vaultServer]bool{}
+	used := map[cluster]bool{}
 	for _, k := range clusters {
-		usedClusters[clusterOf(k)] = true
+		used[clusterOf(k)] = true
 	}
-	for _, v := range vaults {
-		usedVaults[serverOf(v)] = true
+	servers := make([]vaultServer, len(vaults))
+	for i, v := range vaults {
+		servers[i] = serverOf(v)
 	}
 	var closing []func()
 	c.mu.Lock()
 	for key, client := range c.clusters {
-		if !usedClusters[key] && !c.kept[client] {
+		if !used[key] && !c.kept[client] {
 			delete(c.clusters, key)
 			closing = append(closing, client.Close)
 		}
 	}
-	for key, client := range c.vaults {
-		if !usedVaults[key] && !c.kept[client] {
-			delete(c.vaults, key)
-			closing = append(closing, client.shut)
+	c.vaults = slices.DeleteFunc(c.vaults, func(client *vaultClient) bool {
+		if slices.ContainsFunc(servers, client.is) || c.kept[client] {
+			return false
 		}
-	}
+		closing = append(closing, client.shut)
+		return true
+	})
 	c.mu.Unlock()
 	for _, shut := range closing { // which may take seconds, to revoke a token
 		c.parts.Go(shut)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"time"
 
@@ -128,9 +129,9 @@ func (a *App) warnFixed(cfg *config.Config) {
 		name    string
 		changed bool
 	}{
-		{"state", now.state != a.fixed.state}, {"ha", now.ha != a.fixed.ha}, {"control", now.control != a.fixed.control},
+		{"state", !reflect.DeepEqual(now.state, a.fixed.state)}, {"ha", now.ha != a.fixed.ha}, {"control", now.control != a.fixed.control},
 		{"log", now.log != a.fixed.log}, {"systemd", now.systemd != a.fixed.systemd}, {"http", now.http != a.fixed.http},
-		{"metrics", now.metrics != a.fixed.metrics}, {"tracing", !now.tracing.Equal(a.fixed.tracing)},
+		{"metrics", now.metrics != a.fixed.metrics}, {"tracing", !reflect.DeepEqual(now.tracing, a.fixed.tracing)},
 	} {
 		if block.changed {
 			a.logger.Warn("a changed block takes effect at the next start", "event", "restart_needed", "block", block.name)

@@ -81,7 +81,7 @@ func Load(ctx context.Context, paths []string, offline bool) (*config.Config, *c
 // from Kubernetes or Vault, as [App.follow] does for files.
 func (a *App) followRemote(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
-	var refs []config.RemoteRef
+	var refs []config.RemoteSecret
 	var look <-chan time.Time
 	stop := func() {}
 	defer func() { stop() }()
@@ -106,9 +106,9 @@ func (a *App) followRemote(ctx context.Context) error {
 }
 
 // lookAt is when secrets are to be read again without an occasion; nil for never.
-func lookAt(refs []config.RemoteRef) <-chan time.Time {
+func lookAt(refs []config.RemoteSecret) <-chan time.Time {
 	switch {
-	case slices.ContainsFunc(refs, func(r config.RemoteRef) bool { return r.Read.IsEmpty() }):
+	case slices.ContainsFunc(refs, func(r config.RemoteSecret) bool { return r.Read.IsEmpty() }):
 		return time.After(readAgainEvery)
 	case len(refs) > 0:
 		return time.After(readEvery)
@@ -117,7 +117,7 @@ func lookAt(refs []config.RemoteRef) <-chan time.Time {
 }
 
 // watchRemote has changed signalled when a Secret of Kubernetes may have changed.
-func (a *App) watchRemote(refs []config.RemoteRef, changed chan<- struct{}) (stop func()) {
+func (a *App) watchRemote(refs []config.RemoteSecret, changed chan<- struct{}) (stop func()) {
 	var stops []func()
 	watched := map[config.RemoteRef]bool{}
 	for _, ref := range refs {
@@ -146,7 +146,7 @@ func (a *App) watchRemote(refs []config.RemoteRef, changed chan<- struct{}) (sto
 
 // stale reports whether a secret is another one than what the last load read.
 // One that cannot be read now is left as it was: there is nothing better.
-func (a *App) stale(ctx context.Context, refs []config.RemoteRef) bool {
+func (a *App) stale(ctx context.Context, refs []config.RemoteSecret) bool {
 	ctx, cancel := context.WithTimeout(ctx, readFor)
 	defer cancel()
 	from := remote{a.clients}
@@ -169,7 +169,7 @@ func (a *App) stale(ctx context.Context, refs []config.RemoteRef) bool {
 }
 
 // remotes is what the last load, be it a good one or not, has asked for.
-func (a *App) remotes() []config.RemoteRef {
+func (a *App) remotes() []config.RemoteSecret {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.remote

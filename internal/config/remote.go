@@ -37,8 +37,16 @@ type Remote interface {
 // asked for: the server does not answer, or refuses to log tokend in.
 var ErrUnavailable = errors.New("the server cannot be asked")
 
-// RemoteRef is a secret in Vault or Kubernetes that a configuration was made
-// with.
+// RemoteSecret is a secret that a configuration was made with.
+type RemoteSecret struct {
+	RemoteRef
+
+	// Read is what it was, unchanged; empty when it could not be had. The
+	// functions take one newline off the end, as file does.
+	Read token.Secret
+}
+
+// RemoteRef names a secret in Vault or Kubernetes.
 type RemoteRef struct {
 	Vault *Vault // where it is; nil when it is a Secret of Kubernetes
 	Path  string // in Vault, with the mount
@@ -47,10 +55,6 @@ type RemoteRef struct {
 	Namespace, Name string      // of the Secret
 
 	Field string // the field in Vault, or the key of the Secret
-
-	// Read is what it was, unchanged; empty when it could not be had. The
-	// functions take one newline off the end, as file does.
-	Read token.Secret
 }
 
 // String names the secret.
@@ -138,13 +142,12 @@ func (r *remotes) read(ref RemoteRef) *input {
 }
 
 // list are the secrets that were asked for, in order.
-func (r *remotes) list() []RemoteRef {
-	refs := slices.Collect(maps.Keys(r.inputs))
-	slices.SortFunc(refs, compareRefs)
-	for i, ref := range refs {
-		refs[i].Read = r.values[ref]
+func (r *remotes) list() []RemoteSecret {
+	var all []RemoteSecret
+	for _, ref := range slices.SortedFunc(maps.Keys(r.inputs), compareRefs) {
+		all = append(all, RemoteSecret{ref, r.values[ref]})
 	}
-	return refs
+	return all
 }
 
 func compareRefs(a, b RemoteRef) int {

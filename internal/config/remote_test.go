@@ -144,7 +144,7 @@ func TestVaultLogins(t *testing.T) {
 		}`: {Method: "cert", Mount: "cert"},
 	} {
 		cfg, _ := mustLoad(t, "vault \"main\" {\n  address = \"https://vault.example:8200/\"\n"+text+"\n}\n", exampleOptions())
-		if got := cfg.Vaults[0]; got.Auth != want || got.Timeout != 10*time.Second || (want.Method == "cert") != (got.TLS.ServerName == "vault.internal") {
+		if got := cfg.Vaults[0]; !reflect.DeepEqual(got.Auth, want) || got.Timeout != 10*time.Second || (want.Method == "cert") != (got.TLS.ServerName == "vault.internal") {
 			t.Errorf("%s\n%+v\nwant %+v", text, got, want)
 		}
 	}
@@ -158,21 +158,21 @@ ha "kubernetes" {
 	cfg, _ := mustLoad(t, text+"state \"vault_kv\" {\n  key = \"k\"\n}\n", Options{})
 	again, _ := mustLoad(t, text+"state \"vault_kv\" {\n  key = \"k\"\n}\n", Options{})
 	want := State{Kind: "vault_kv", Key: token.NewSecret("k"), Vault: *cfg.Vaults[0], Mount: "secret", Path: "tokend/state"}
-	if cfg.State != want {
+	if !reflect.DeepEqual(cfg.State, want) {
 		t.Errorf("state %+v, want %+v", cfg.State, want)
 	}
 	usual := Kubernetes{QPS: 50, Burst: 100}
 	if got := (HA{Kubernetes: usual, Name: "tokend", Shards: 1, LeaseDuration: 15 * time.Second, RenewEvery: 5 * time.Second}); *cfg.HA != got {
 		t.Errorf("ha %+v, want %+v", *cfg.HA, got)
 	}
-	if cfg.State != again.State || *cfg.HA != *again.HA {
+	if !reflect.DeepEqual(cfg.State, again.State) || *cfg.HA != *again.HA {
 		t.Error("what has not changed compares as if it had")
 	}
 	if len(cfg.Kubernetes) != 1 || *cfg.Kubernetes[0] != usual {
 		t.Errorf("the usual way to Kubernetes is missing: %+v", cfg.Kubernetes)
 	}
 	cfg, _ = mustLoad(t, text+"state \"kubernetes_secret\" {\n  namespace = \"ops\"\n}\n", Options{})
-	if want := (State{Kind: "kubernetes_secret", Kubernetes: usual, Namespace: "ops", Prefix: "tokend-state"}); cfg.State != want {
+	if want := (State{Kind: "kubernetes_secret", Kubernetes: usual, Namespace: "ops", Prefix: "tokend-state"}); !reflect.DeepEqual(cfg.State, want) {
 		t.Errorf("state %+v, want %+v", cfg.State, want)
 	}
 }
@@ -204,10 +204,10 @@ dynamic "token" {
 	if len(cfg.Tokens) != 2 || cfg.Tokens[1].ClientSecret.Reveal() != "hunter2" || cfg.Tokens[1].ClientID != "p" {
 		t.Errorf("tokens %+v", cfg.Tokens)
 	}
-	want := []RemoteRef{
-		{Kubernetes: cfg.Kubernetes[0], Namespace: "shop", Name: "fleet", Field: "tenants", Read: token.NewSecret(`["a", "b"]`)},
-		{Vault: cfg.Vaults[0], Path: "secret/p", Field: "name", Read: token.NewSecret("p")},
-		{Vault: cfg.Vaults[0], Path: "secret/p", Field: "password", Read: token.NewSecret("hunter2\n")},
+	want := []RemoteSecret{
+		{RemoteRef{Kubernetes: cfg.Kubernetes[0], Namespace: "shop", Name: "fleet", Field: "tenants"}, token.NewSecret(`["a", "b"]`)},
+		{RemoteRef{Vault: cfg.Vaults[0], Path: "secret/p", Field: "name"}, token.NewSecret("p")},
+		{RemoteRef{Vault: cfg.Vaults[0], Path: "secret/p", Field: "password"}, token.NewSecret("hunter2\n")},
 	}
 	if !reflect.DeepEqual(report.Remote, want) {
 		t.Errorf("read %+v\nwant %+v", report.Remote, want)

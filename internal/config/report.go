@@ -24,7 +24,7 @@ type Report struct {
 
 	// Remote lists what of Kubernetes and Vault was asked for, in order, also
 	// where that failed. Their change means the same.
-	Remote []RemoteRef
+	Remote []RemoteSecret
 
 	// Sources lists the config files that were read, in the order of reading.
 	Sources []string

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"maps"
 	"net/url"
 
 	"github.com/tokend-project/tokend/internal/loopback"
@@ -16,11 +15,6 @@ type Tracing struct {
 	Headers           map[string]token.Secret // by canonical name
 	Sample            float64                 // fraction of the attempts that are traced, in (0, 1]
 	AllowInsecureHTTP bool
-}
-
-// Equal reports whether both say the same.
-func (t Tracing) Equal(o Tracing) bool {
-	return t.Endpoint == o.Endpoint && t.Sample == o.Sample && t.AllowInsecureHTTP == o.AllowInsecureHTTP && maps.Equal(t.Headers, o.Headers)
 }
 
 func (d *decoder) tracing(s section) *Tracing {

@@ -80,7 +80,7 @@ type VaultAuth struct {
 }
 
 // State is where records survive a restart. It holds copies of what it refers
-// to, so that two compare with ==.
+// to.
 type State struct {
 	Kind string       // "file", "kubernetes_secret" or "vault_kv"
 	Key  token.Secret // AEAD key; empty when records are not sealed
@@ -95,7 +95,8 @@ type State struct {
 	Mount, Path string
 }
 
-// HA is how several replicas share the work. Like [State], two compare with ==.
+// HA is how several replicas share the work. It holds copies, so that two compare
+// with ==.
 type HA struct {
 	Kubernetes Kubernetes
 	Namespace  string // of the Leases; empty for the client's own

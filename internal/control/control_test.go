@@ -112,7 +112,7 @@ func TestTokenCrossesTheSocketWhole(t *testing.T) {
 		return want, nil
 	}}, &logs)
 	got, err := client.Token(t.Context(), "operator", 90*time.Second)
-	if err != nil || got != want || got.AccessToken.Reveal() != canary {
+	if err != nil || !reflect.DeepEqual(got, want) || got.AccessToken.Reveal() != canary {
 		t.Fatalf("Token = %+v, %v; want %+v", got, err, want)
 	}
 	stop()

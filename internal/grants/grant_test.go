@@ -38,7 +38,7 @@ func TestLoginParameters(t *testing.T) {
 			t.Errorf("%s: %v", tc.kind, err)
 			continue
 		}
-		if kind, got := g.Params(); kind != tc.kind || !maps.Equal(got, tc.want) {
+		if kind, got := g.Params(); kind != tc.kind || !maps.EqualFunc(got, tc.want, token.Secret.Equal) {
 			t.Errorf("%s: %s with %v", tc.kind, kind, slices.Sorted(maps.Keys(got)))
 		}
 	}

@@ -85,7 +85,7 @@ func TestRemovedTokenCommitsWhatIsInFlightThenRetires(t *testing.T) {
 		pass(time.Until(g.status("a").NextAttempt) + time.Second)
 		g.apply() // while the refresh is in flight
 		pass(10 * time.Second)
-		if rec := g.store.get("a"); rec.Generation != 2 || rec.Intent != nil || rec.RefreshToken != s.current {
+		if rec := g.store.get("a"); rec.Generation != 2 || rec.Intent != nil || !rec.RefreshToken.Equal(s.current) {
 			t.Errorf("stored generation %d, intent %v", rec.Generation, rec.Intent)
 		}
 		if sink.current().Generation != 2 {

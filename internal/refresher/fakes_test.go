@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -117,7 +118,7 @@ func (s *server) serve(ctx context.Context, c call) (token.Answer, error) {
 func (s *server) grant(c call) (token.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.kind == "refresh" && s.rotates && c.refresh != s.current {
+	if c.kind == "refresh" && s.rotates && !c.refresh.Equal(s.current) {
 		s.reused = append(s.reused, c.refresh)
 		return token.Answer{}, rejected()
 	}
@@ -201,7 +202,7 @@ func (s *slot) Write(ctx context.Context, t token.Token) (bool, error) {
 			return false, err
 		}
 	}
-	if s.holds == t {
+	if reflect.DeepEqual(s.holds, t) {
 		return false, nil
 	}
 	s.holds = t

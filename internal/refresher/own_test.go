@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -188,7 +189,7 @@ func TestTakeoverMakesNoRequestForLiveTokens(t *testing.T) {
 		if n := len(srv.seen()); n != 1 {
 			t.Errorf("%d requests after the takeover, want none for the live token", n-1)
 		}
-		if got := right.current(); got.Generation != 1 || got != left.current() {
+		if got := right.current(); got.Generation != 1 || !reflect.DeepEqual(got, left.current()) {
 			t.Errorf("the new owner's sink holds generation %d", got.Generation)
 		}
 		if len(b.store.bulk) != 1 || len(b.store.bulk[0]) != 2 {
@@ -343,14 +344,14 @@ func TestFencedLoginIsDroppedAndTheRecordReadAgain(t *testing.T) {
 		if n := len(a.events.of(Fenced)); n != 1 {
 			t.Errorf("%d fences, want one", n)
 		}
-		if got, want := sink.current().AccessToken, b.store.shelf.records["one"].AccessToken; got != want || len(slow.seen()) != 1 {
+		if got, want := sink.current().AccessToken, b.store.shelf.records["one"].AccessToken; !got.Equal(want) || len(slow.seen()) != 1 {
 			t.Errorf("the sink holds another token than the record, after %d logins", len(slow.seen()))
 		}
-		if prepared.current() != sink.current() {
+		if !reflect.DeepEqual(prepared.current(), sink.current()) {
 			t.Error("the sink that stages holds another token")
 		}
 		for _, w := range append(sink.writes, prepared.writes...) {
-			if w.AccessToken != b.store.shelf.records["one"].AccessToken {
+			if !w.AccessToken.Equal(b.store.shelf.records["one"].AccessToken) {
 				t.Error("a fenced login was published")
 			}
 		}
@@ -447,7 +448,7 @@ func TestUnsavedAnswerReachesTheStoreBeforeTheTokenIsLetGo(t *testing.T) {
 		if err := a.r.Settle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := a.store.shelf.records["one"]; got.Generation != 2 || got.RefreshToken != srv.current {
+		if got := a.store.shelf.records["one"]; got.Generation != 2 || !got.RefreshToken.Equal(srv.current) {
 			t.Errorf("generation %d was saved", got.Generation)
 		}
 	})

@@ -174,7 +174,7 @@ func TestLateSaveDoesNotOverwriteANewerRecord(t *testing.T) {
 		pass(time.Second)
 		close(st.hold)
 		pass(time.Second)
-		if rec := g.store.get("a"); rec.Generation != 2 || rec.RefreshToken != s.current {
+		if rec := g.store.get("a"); rec.Generation != 2 || !rec.RefreshToken.Equal(s.current) {
 			t.Errorf("stored generation %d, held %d: a restart presents a superseded refresh token", rec.Generation, g.status("a").Generation)
 		}
 	})

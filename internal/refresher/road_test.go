@@ -3,6 +3,7 @@ package refresher
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -134,7 +135,7 @@ func TestAnswerThatCannotBeSavedIsKeptPublishedAndSavedLater(t *testing.T) {
 		g.store.setFail(nil)
 		pass(2 * time.Minute)
 		rec := g.store.get("a")
-		if rec.Generation != 2 || rec.Intent != nil || rec.RefreshToken != s.current {
+		if rec.Generation != 2 || rec.Intent != nil || !rec.RefreshToken.Equal(s.current) {
 			t.Errorf("stored: generation %d, intent %v", rec.Generation, rec.Intent)
 		}
 	})
@@ -311,7 +312,7 @@ func TestOutageLongerThanTheLifetimeNeverExtendsTheExpiryAndRecovers(t *testing.
 		if st.State != token.StateExpired || !st.ExpiresAt.Equal(held.ExpiresAt) {
 			t.Errorf("%v, expires %v, want expired at %v", st.State, st.ExpiresAt, held.ExpiresAt)
 		}
-		if sink.current() != held {
+		if !reflect.DeepEqual(sink.current(), held) {
 			t.Error("the file was changed without a new token")
 		}
 		if n := len(g.events.of(Expired)); n != 1 {

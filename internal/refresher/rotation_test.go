@@ -2,6 +2,7 @@ package refresher
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,7 +37,7 @@ func TestTimedOutRefreshOfAStrictServerLogsInRatherThanReplay(t *testing.T) {
 		if len(s.reused) != 0 {
 			t.Error("a superseded refresh token was presented")
 		}
-		if sink.current().AccessToken != token.NewSecret("access-3") {
+		if !sink.current().AccessToken.Equal(token.NewSecret("access-3")) {
 			t.Error("the sink does not hold the new token")
 		}
 	})
@@ -56,7 +57,7 @@ func TestTimedOutRefreshWithinGraceIsReplayedWithinTwoSeconds(t *testing.T) {
 		g.apply(g.spec("a", s))
 		pass(47 * time.Minute)
 		calls := s.seen()
-		if len(calls) != 3 || calls[2].kind != "refresh" || calls[2].refresh != calls[1].refresh {
+		if len(calls) != 3 || calls[2].kind != "refresh" || !calls[2].refresh.Equal(calls[1].refresh) {
 			t.Fatalf("%v", calls)
 		}
 		if d := calls[2].at.Sub(calls[1].at); d < time.Second || d > 2*time.Second {
@@ -124,7 +125,7 @@ func TestLostAnswerOfAHumanGrantServesOnAndReplaysOnceLate(t *testing.T) {
 		expires := g.status("a").ExpiresAt
 		pass(time.Until(expires) - 5*time.Second)
 		calls := s.seen()
-		if len(calls) != 3 || calls[2].refresh != calls[1].refresh {
+		if len(calls) != 3 || !calls[2].refresh.Equal(calls[1].refresh) {
 			t.Fatalf("%v", calls)
 		}
 		if early := expires.Sub(calls[2].at); early > time.Minute {
@@ -149,7 +150,7 @@ func TestRevokedHumanGrantServesUntilExpirySaysSoAndKeepsTheState(t *testing.T) 
 		if len(g.events.of(NeedsHuman)) == 0 {
 			t.Error("nobody was told")
 		}
-		if sink.current() != held {
+		if !reflect.DeepEqual(sink.current(), held) {
 			t.Error("the live token was taken away")
 		}
 		pass(24 * time.Hour)

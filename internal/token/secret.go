@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"log/slog"
-	"unique"
 )
 
 const redacted = "[redacted]"
@@ -15,20 +14,22 @@ const redacted = "[redacted]"
 // that a secret reaches an output only through a call to [Secret.Reveal], which
 // can be searched for. The zero Secret is empty.
 //
-// A Secret is immutable and safe for concurrent use. It is comparable with ==,
-// which is not constant-time; use [Secret.Equal] where the other side is chosen
-// by somebody else.
+// A Secret is immutable and safe for concurrent use. It does not compare with ==,
+// which would not take constant time; use [Secret.Equal].
 //
-// The string lies behind a handle, because fmt calls no method of a field that
+// The string lies behind a pointer, because fmt calls no method of a field that
 // is not exported: a struct that holds a Secret prints an address.
-type Secret struct{ handle unique.Handle[string] }
+type Secret struct {
+	_     [0]func() // not comparable
+	value *string
+}
 
 // NewSecret wraps s.
 func NewSecret(s string) Secret {
 	if s == "" {
 		return Secret{}
 	}
-	return Secret{handle: unique.Make(s)}
+	return Secret{value: &s}
 }
 
 // Reveal returns the secret itself. It is for the place that sends it to its
@@ -37,11 +38,11 @@ func (s Secret) Reveal() string {
 	if s.IsEmpty() {
 		return ""
 	}
-	return s.handle.Value()
+	return *s.value
 }
 
 // IsEmpty reports whether the secret is the empty string.
-func (s Secret) IsEmpty() bool { return s == Secret{} }
+func (s Secret) IsEmpty() bool { return s.value == nil }
 
 // Equal compares in constant time.
 func (s Secret) Equal(other Secret) bool {

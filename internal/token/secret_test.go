@@ -101,7 +101,7 @@ func TestSecretIsSeenUnderNoVerb(t *testing.T) {
 	h := filled()
 	values := map[string]any{
 		"bare": s, "pointer": &s, "struct": h, "pointer to struct": &h,
-		"map": h.Map, "map key": map[token.Secret]int{s: 1}, "slice": h.List, "array": h.Array,
+		"map": h.Map, "slice": h.List, "array": h.Array,
 		"any": []any{s, &s}, "error": fmt.Errorf("login failed: %v, %w", s, errors.New("refused")),
 		"token": h.Token, "answer": h.Answer, "record": h.Record, "pointer to record": &h.Record,
 	}
@@ -136,13 +136,12 @@ func TestSecretIsMarshalledAsRedacted(t *testing.T) {
 		Chars   token.Secret           `json:"chars"           xml:",chardata"`
 		Ptr     *token.Secret          `json:"ptr,omitempty"   xml:"ptr"`
 		List    []token.Secret         `json:"list"            xml:"list>one"`
-		Keys    map[token.Secret]int   `json:"keys"            xml:"-"`
 		Values  map[string]any         `json:"values"          xml:"-"`
 		Token   token.Token            `json:"token"           xml:"token"`
 		Raw     encoding.TextMarshaler `json:"raw"             xml:"-"`
 	}
 	d := document{
-		Attr: s, Elem: s, Chars: s, Ptr: &s, List: []token.Secret{s}, Keys: map[token.Secret]int{s: 1},
+		Attr: s, Elem: s, Chars: s, Ptr: &s, List: []token.Secret{s},
 		Values: map[string]any{"secret": s}, Token: token.Token{AccessToken: s}, Raw: s,
 	}
 	for name, marshal := range map[string]func() ([]byte, error){
@@ -223,8 +222,8 @@ func TestSecretEqual(t *testing.T) {
 		{canary, canary + "x", false}, {canary, canary[:len(canary)-1], false}, {"abc", "abd", false}, {"abc", "ABC", false},
 	} {
 		a, b := token.NewSecret(c.a), token.NewSecret(c.b)
-		if a.Equal(b) != c.want || (a == b) != c.want {
-			t.Errorf("%q and %q: Equal is %t, == is %t", c.a, c.b, a.Equal(b), a == b)
+		if a.Equal(b) != c.want {
+			t.Errorf("%q and %q: Equal is %t", c.a, c.b, a.Equal(b))
 		}
 	}
 }
