@@ -14,21 +14,27 @@ import (
 // was spent.
 var errNoIntent = errors.New("the state store took no intent, so no refresh token was spent")
 
+// errIdle is that of an attempt that was not made.
+var errIdle = errors.New("there is nothing to do")
+
 // try is one attempt on its way: what was decided under the lock, and what came
 // of it.
 type try struct {
+	entry   *entry
 	spec    *Spec
 	rec     token.Record // as it was, then as it is to be
 	lane    *lane
 	kind    kind
 	wanted  bool // a login was asked for, by schedule or operator
 	altered bool // rec differs from what the store holds, although nothing was obtained
+	awaited bool // the store expects its next save
 	started time.Time
 	steps   time.Duration // how far the clock had been set back when it started
 	live    bool          // a valid access token existed when it started
 	answer  token.Answer
 	read    time.Time // when the answer was read
 	err     error
+	coming  *coming // what the answer brought
 	course  Course
 }
 
@@ -45,6 +51,7 @@ func (r *Refresher) attempt(e *entry, l *lane) {
 	t, ok := r.begin(e, l)
 	r.mu.Unlock()
 	if !ok {
+		r.arrive(l, t)
 		return
 	}
 	r.request(t)
@@ -52,17 +59,20 @@ func (r *Refresher) attempt(e *entry, l *lane) {
 		r.emit(Event{Kind: RefreshDenied, Token: t.spec.Name, Provider: t.spec.Provider, Class: token.Rejected, Err: t.err, Course: t.went()})
 		t = r.relogin(e, t)
 	}
+	r.arrive(l, t)
 	r.finish(e, t)
 }
 
 // begin decides what to do, with the lock held.
-func (r *Refresher) begin(e *entry, l *lane) (*try, bool) {
+func (r *Refresher) begin(e *entry, l *lane) (t *try, ok bool) {
 	now := r.now()
 	k := e.choose(now)
+	t = &try{entry: e, spec: e.spec, rec: e.rec, lane: l, kind: k, wanted: e.wantLogin, awaited: e.awaited, started: now, steps: r.steps, live: e.rec.Valid(now), err: errIdle}
+	e.awaited = false
 	if !e.retired && !r.holds(e.spec.Name) {
 		e.busy = false
 		r.set(&e.next, now.Add(standbyFor))
-		return nil, false
+		return t, false
 	}
 	if e.retired || k == none {
 		e.busy = false
@@ -71,13 +81,12 @@ func (r *Refresher) begin(e *entry, l *lane) (*try, bool) {
 		} else {
 			r.answerWaiters(e, ErrHuman)
 		}
-		return nil, false
+		return t, false
 	}
 	e.planned = e.next.at
 	if e.planned.IsZero() {
 		e.planned = now
 	}
-	t := &try{spec: e.spec, rec: e.rec, lane: l, kind: k, wanted: e.wantLogin, started: now, steps: r.steps, live: e.rec.Valid(now)}
 	e.wantLogin, e.urgent, e.doing = false, false, k
 	e.attempts++
 	return t, true
@@ -92,7 +101,7 @@ func (r *Refresher) relogin(e *entry, was *try) *try {
 	e.doing = login
 	e.floor = was.started.Add(was.spec.Policy.Schedule.MinInterval)
 	r.mu.Unlock()
-	t := &try{spec: was.spec, rec: was.rec, lane: was.lane, kind: login, started: r.now(), steps: was.steps, live: was.live}
+	t := &try{entry: e, spec: was.spec, rec: was.rec, lane: was.lane, kind: login, started: r.now(), steps: was.steps, live: was.live}
 	t.rec.RefreshToken, t.rec.Intent, t.altered = token.Secret{}, nil, true // it was refused for good
 	t.course.Follows = was.read
 	r.request(t)
@@ -155,7 +164,7 @@ func (r *Refresher) intend(t *try) error {
 	}
 	rec := t.rec
 	rec.Intent, rec.Binding = intent, t.spec.Binding
-	err := r.store.Save(context.Background(), t.spec.Name, rec)
+	err := r.save(t, rec)
 	t.course.Intended, t.course.IntentErr = r.now(), err
 	if err != nil {
 		r.emit(Event{Kind: StateFailed, Token: t.spec.Name, Err: err})

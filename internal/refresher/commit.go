@@ -13,8 +13,7 @@ import (
 // and saved again until that succeeds.
 func (r *Refresher) commit(e *entry, t *try) {
 	odd := t.answer.Oddities
-	r.renew(t)
-	next := r.stage(e, t)
+	next := t.coming
 	if err := r.persist(e, t); errors.Is(err, token.ErrFenced) {
 		next.dropped = true
 		close(next.persisted)
@@ -100,7 +99,7 @@ func (r *Refresher) salvage(e *entry, t *try) error {
 
 // persist saves the attempt's record, detached from any shutdown.
 func (r *Refresher) persist(e *entry, t *try) error {
-	err := r.store.Save(context.Background(), t.spec.Name, t.rec)
+	err := r.save(t, t.rec)
 	t.course.Saved, t.course.SaveErr = r.now(), err
 	r.mu.Lock()
 	e.unsaved = err != nil
@@ -112,6 +111,15 @@ func (r *Refresher) persist(e *entry, t *try) error {
 		r.emit(Event{Kind: StateFailed, Token: t.spec.Name, Generation: t.rec.Generation, Err: err})
 	}
 	return err
+}
+
+// save makes durable what the store may have been told of.
+func (r *Refresher) save(t *try, rec token.Record) error {
+	if t.awaited {
+		t.awaited = false
+		return r.gatherer.SaveExpected(context.Background(), t.spec.Name, rec)
+	}
+	return r.store.Save(context.Background(), t.spec.Name, rec)
 }
 
 // regular is the instant of the next attempt after a success.

@@ -43,6 +43,7 @@ type delivery struct {
 	unwatch  func()
 
 	coming  *coming // a generation that is staged while its record is being saved
+	lane    *lane   // that waits for it to land; nil for none
 	removal Remover // to run once the write under way has ended
 }
 
@@ -131,10 +132,12 @@ func (d *delivery) wake(r *Refresher, _ time.Time) { r.deliver(d) }
 func (d *delivery) begin(r *Refresher, now time.Time) func(ctx context.Context) {
 	d.queued = false
 	if d.gone {
+		r.landed(d)
 		return nil
 	}
 	if !r.holds(d.entry.spec.Name) {
 		d.coming = nil
+		r.landed(d)
 		if d.leaving {
 			r.dismiss(d, false)
 			r.parted(d.entry)
@@ -160,19 +163,18 @@ func (d *delivery) begin(r *Refresher, now time.Time) func(ctx context.Context) 
 }
 
 // stage begins to deliver a generation whose record is about to be saved, to the
-// sinks that can prepare it unseen. They publish when it is durable.
-func (r *Refresher) stage(e *entry, t *try) *coming {
-	next := &coming{token: t.rec.Token, persisted: make(chan struct{})}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, d := range e.deliveries {
+// sinks that can prepare it unseen. They publish when it is durable. The lock is
+// held.
+func (r *Refresher) stage(t *try) {
+	for _, d := range t.entry.deliveries {
 		if _, ok := d.spec.Sink.(Stager); ok && !d.gone && !d.queued && !d.running {
-			d.coming, d.answered = next, t.read
+			d.coming, d.answered = t.coming, t.read
 			d.queued = true
+			d.lane = t.lane
+			d.lane.settling++
 			r.enqueue(d.spec.Kind, d)
 		}
 	}
-	return next
 }
 
 // publish stages a generation, and makes it visible once its record is durable.
@@ -223,6 +225,7 @@ func (r *Refresher) delivered(d *delivery, t token.Token, o outcome) {
 		Course: Course{Answered: o.answered}}
 	d.running = false
 	d.coming = nil
+	r.landed(d)
 	switch {
 	case errors.Is(o.err, ErrStandby):
 		d.drifted = d.drifted || o.repair

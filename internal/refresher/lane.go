@@ -15,14 +15,19 @@ import (
 // within some round trips, without a stampede; and after a 429 the lane pauses
 // and then keeps to the rate that the server has been seen to grant.
 type lane struct {
-	limits   Limits
-	limiter  *rate.Limiter // the configured rate
-	waiting  queue
-	inFlight int
-	window   int // requests that may be in flight now, up to limits.Concurrency
-	ramp     int // the same, while the lane is getting up to speed
-	ramped   time.Time
-	alarm    alarm
+	limits     Limits
+	limiter    *rate.Limiter // the configured rate
+	waiting    queue
+	inFlight   int // attempts under way
+	settling   int // answers that are on their way from the record to a file
+	window     int // attempts that may be under way now, up to limits.Concurrency
+	ramp       int // the same, and what is settling, while the lane is getting up to speed
+	ramped     time.Time
+	wave       *wave // answers that wait for each other; nil for none
+	unanswered int   // attempts that have no answer yet
+	sent       int   // attempts of the present wave
+	idle       bool  // nothing was under way when the first of those that wait came
+	alarm      alarm
 
 	resume   time.Time     // no request before
 	pause    time.Duration // doubles while pauses bring nothing
@@ -33,8 +38,8 @@ type lane struct {
 }
 
 const (
-	firstRamp = 8
-	rampEvery = 10 * time.Millisecond
+	firstRamp = 24
+	rampEvery = 20 * time.Millisecond
 
 	leastWindow = 4 // an outage is probed by this many at once, so that one hung probe does not hide its end
 	firstPause  = time.Second
@@ -45,7 +50,7 @@ const (
 )
 
 func newLane(l Limits) *lane {
-	ln := &lane{}
+	ln := &lane{idle: true}
 	ln.configure(l)
 	ln.window = ln.limits.Concurrency
 	ln.alarm.wakes = ln
@@ -93,21 +98,41 @@ func (l *lane) admit(now time.Time) (bool, time.Time) {
 	return true, time.Time{}
 }
 
-// climb doubles the requests in flight as long as there is more to do than a few
-// at once get done. A few are best when the server is quick: each answer then
-// gets to its sinks before the next ones compete with it for the processor. Where
-// it is slow, hundreds are in flight within some tens of milliseconds.
+// climb lets attempts go in waves: each answer gets to its sinks before the next
+// ones compete with it for the processor, and what goes together shares commits
+// and syncs. When a while has passed and there still is more to do, the server or
+// a sink is slow, or there is a lot; what may be under way then doubles, so that
+// hundreds are within some tens of milliseconds.
 func (l *lane) climb(now time.Time) (again time.Time) {
+	road := l.inFlight + l.settling
+	if road == 0 {
+		l.sent = 0
+		if l.idle {
+			l.idle, l.ramp, l.ramped = false, firstRamp, now
+		}
+	}
 	switch {
-	case l.inFlight == 0:
-		l.ramp, l.ramped = firstRamp, now
-	case l.inFlight < l.ramp:
+	case l.ramp > firstRamp && road < l.ramp, l.sent < firstRamp:
 	case now.Before(l.ramped.Add(rampEvery)):
 		return l.ramped.Add(rampEvery)
 	default:
 		l.ramp, l.ramped = min(2*l.ramp, l.limits.Concurrency), now
 	}
 	return time.Time{}
+}
+
+// landed notes that an answer is in its file, or will not get there, and lets the
+// next wave go when it was the last.
+func (r *Refresher) landed(d *delivery) {
+	l := d.lane
+	if l == nil {
+		return
+	}
+	d.lane = nil
+	l.settling--
+	if l.inFlight+l.settling == 0 {
+		r.admit(l, r.now())
+	}
 }
 
 // grow raises a learned rate slowly, to find out when the server grants more.
@@ -207,7 +232,12 @@ func (q *queue) Pop() any {
 	return e
 }
 
-func (l *lane) enqueue(e *entry) { heap.Push(&l.waiting, e) }
+func (l *lane) enqueue(e *entry) {
+	if len(l.waiting) == 0 && l.inFlight+l.settling == 0 {
+		l.idle = true
+	}
+	heap.Push(&l.waiting, e)
+}
 
 func (l *lane) drop(e *entry) {
 	if e.place != 0 {

@@ -203,6 +203,7 @@ func TestClockSetBackDoesNotHoldALaneThatIsClimbing(t *testing.T) {
 			t.Fatal("the first requests have to wait")
 		}
 		l.inFlight++
+		l.sent++
 	}
 	back := now.Add(-time.Hour)
 	l.shift(-time.Hour)

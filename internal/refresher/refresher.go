@@ -53,6 +53,7 @@ type Options struct {
 // for concurrent use.
 type Refresher struct {
 	store     Store
+	gatherer  Gatherer // the store, where it is one
 	observers []Observer
 	writers   map[string]int
 	wallClock func() time.Time
@@ -103,6 +104,7 @@ func New(o Options) *Refresher {
 		changed: make(chan struct{}),
 		logins:  map[*try]context.CancelFunc{},
 	}
+	r.gatherer, _ = o.Store.(Gatherer)
 	if r.wallClock == nil {
 		r.wallClock = time.Now
 	}
@@ -286,11 +288,23 @@ func (r *Refresher) admit(l *lane, now time.Time) {
 			}
 			return
 		}
-		l.inFlight++
-		e := l.take()
-		e.busy = true
+		e := r.launch(l)
 		r.workers.Go(func() { r.work(l, e) })
 	}
+}
+
+// launch takes what the lane has admitted.
+func (r *Refresher) launch(l *lane) *entry {
+	l.inFlight++
+	l.unanswered++
+	l.sent++
+	e := l.take()
+	e.busy = true
+	if e.usesRefresh() && r.gatherer != nil {
+		e.awaited = true
+		r.expect(1)
+	}
+	return e
 }
 
 // work walks the road for e, and then for whatever the lane admits next.
@@ -316,9 +330,7 @@ func (r *Refresher) proceed(l *lane) *entry {
 		}
 		return nil
 	}
-	l.inFlight++
-	e := l.take()
-	e.busy = true
+	e := r.launch(l)
 	r.admit(l, r.now()) // the window may have grown
 	return e
 }

@@ -35,6 +35,14 @@ type Store interface {
 	Delete(ctx context.Context, name string) error
 }
 
+// Gatherer is a Store that makes durable in one go what comes together. Expect says
+// that n more calls of SaveExpected are likely within moments or, if n is negative,
+// that so many will not come; SaveExpected is Save for one of them.
+type Gatherer interface {
+	Expect(n int)
+	SaveExpected(ctx context.Context, name string, r token.Record) error
+}
+
 // Prefetcher is a Store that reads many records at once for less than one by one.
 // The next Load of each name is answered from what Prefetch read.
 type Prefetcher interface {

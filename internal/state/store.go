@@ -62,6 +62,17 @@ type Store interface {
 	Close() error
 }
 
+// Gatherer is a [Store] that makes durable in one go what comes together, and that
+// waits a moment for what it was told of: it never waits long for it.
+type Gatherer interface {
+	// Expect says that n more calls of SaveExpected are likely within moments or,
+	// if n is negative, that so many will not come after all.
+	Expect(n int)
+
+	// SaveExpected is Save for a record that was expected, and is expected no more.
+	SaveExpected(ctx context.Context, name string, r token.Record) error
+}
+
 // Prefetcher is a [Store] that can read many records at once, for places where
 // each Load alone costs a round trip.
 type Prefetcher interface {

@@ -57,6 +57,10 @@ type dir struct {
 	used    time.Time // guarded by of.mu; when users fell to 0
 
 	group group
+
+	// names is held to make or replace a name. The kernel lets one thread at a time
+	// do that in a directory, and has the others spin.
+	names sync.Mutex
 }
 
 // acquire opens the directory, making it and its parents with mode where they are
@@ -156,7 +160,7 @@ func openDir(path string) (*dir, error) {
 		_ = root.Close()
 		return nil, err
 	}
-	d := &dir{path: path, root: root, handle: handle, fd: int(handle.Fd()), group: group{linger: renameLinger}}
+	d := &dir{path: path, root: root, handle: handle, fd: int(handle.Fd())}
 	if d.id, err = identifyFile(d.fd); err != nil {
 		d.close()
 		return nil, err
@@ -185,10 +189,16 @@ func (d *dir) identify(name string) (identity, error) {
 	return identifyAt(d.fd, name, unix.AT_SYMLINK_NOFOLLOW)
 }
 
+func (d *dir) rename(from, to string) error {
+	d.names.Lock()
+	defer d.names.Unlock()
+	return renameAt(d.fd, from, to)
+}
+
 // sync makes the renames that happened before it durable.
 func (d *dir) sync() error {
 	if d.disk.memory {
-		return fsync(d.fd) // free, while waiting for others is not
+		return nil
 	}
 	return d.group.do(func(int) error { return fsync(d.fd) })
 }

@@ -24,11 +24,6 @@ const (
 	slow     = 100 * time.Millisecond // a syncfs that takes longer was not worth it
 	parted   = 10 * time.Second       // without syncfs after a slow or failed one
 	crowded  = time.Second            // and after finding too much that waits
-	// Nobody reads a file before it is renamed, so company for its content is
-	// waited for briefly. The directory is synced when the file is in place.
-	contentLinger = 400 * time.Microsecond
-	renameLinger  = 2 * time.Millisecond
-
 	measured = 250 * time.Millisecond // how long it is believed that little waits
 )
 
@@ -37,7 +32,7 @@ var errApart = errors.New("sync each file by itself")
 // disk is a file system that files are written to.
 type disk struct {
 	shares bool         // syncfs is known to do on it what fsync does
-	memory bool         // there is nothing to sync, and so nothing to wait for
+	memory bool         // there is nothing to sync
 	apart  atomic.Int64 // until when nothing is shared, in nanoseconds since 1970
 	calm   atomic.Int64 // until when little is believed to wait
 	group  group
@@ -63,7 +58,7 @@ func (ks *disks) get(dev uint64, fd int) *disk {
 }
 
 func newDisk(fd int) *disk {
-	k := &disk{group: group{linger: contentLinger}}
+	k := &disk{}
 	var st unix.Statfs_t
 	if unix.Fstatfs(fd, &st) == nil {
 		switch int64(st.Type) { //nolint:unconvert // it has 32 bits on some machines
@@ -85,7 +80,10 @@ func (k *disk) together() bool {
 // file's own, and the file must then not be used any more: a second fsync may
 // report a success that was none.
 func (k *disk) sync(fd int) error {
-	if !k.together() {
+	switch {
+	case k.memory:
+		return nil
+	case !k.together():
 		return fsync(fd)
 	}
 	alone, own := false, error(nil)

@@ -1,23 +1,17 @@
 package file
 
 import (
+	"runtime"
 	"sync"
-	"time"
 )
-
-// recently is how soon after a run the next one counts as one of many. A run among
-// many waits a moment for company: a disk that is quick at one sync would
-// otherwise be asked for each by itself, which costs more CPU than all the rest.
-const recently = 5 * time.Millisecond
 
 // group lets callers share the runs of an operation that covers everything done
 // before it started. A caller is served by a run that started after its call; all
-// callers that arrive while a run is under way share the next one.
+// callers that arrive while a run is under way share the next one, and so do those
+// who are on the point of calling: a disk that is quick at one sync would otherwise
+// be asked for each by itself, which costs more CPU than all the rest.
 type group struct {
-	linger time.Duration // how long a run among many waits for company
-
 	running sync.Mutex // held by the run under way
-	ended   time.Time  // when the last run was over; running guards it
 
 	mu   sync.Mutex
 	next *run // the run that has not started yet
@@ -39,13 +33,12 @@ func (g *group) do(f func(callers int) error) error {
 	}
 	g.running.Lock()
 	defer g.running.Unlock()
-	if g.linger > 0 && time.Since(g.ended) < recently {
-		time.Sleep(g.linger)
+	for n := 0; n != g.callers(r); runtime.Gosched() {
+		n = g.callers(r)
 	}
 	g.start()
 	defer close(r.done)
 	r.err = f(r.callers)
-	g.ended = time.Now()
 	return r.err
 }
 
@@ -58,6 +51,12 @@ func (g *group) join() (r *run, leads bool) {
 	}
 	g.next = &run{callers: 1, done: make(chan struct{})}
 	return g.next, true
+}
+
+func (g *group) callers(r *run) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return r.callers
 }
 
 // start closes the door: whoever comes now needs the run after this one.

@@ -122,7 +122,7 @@ func (st *staged) replace() error {
 	if !st.dir.current() {
 		return s.fail("replace", st.dir.moved(errMoved))
 	}
-	if err := renameAt(st.dir.fd, st.name, filepath.Base(s.path)); err != nil {
+	if err := st.dir.rename(st.name, filepath.Base(s.path)); err != nil {
 		return s.fail("replace", st.dir.moved(err))
 	}
 	st.name = ""

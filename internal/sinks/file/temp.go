@@ -29,7 +29,9 @@ func isTemp(name string) bool {
 func (d *dir) createTemp() (fd int, name string, err error) {
 	for range 100 {
 		name = tempName(rand.Uint64())
+		d.names.Lock()
 		fd, err = openAt(d.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, uint32(tempMode))
+		d.names.Unlock()
 		if errors.Is(err, unix.EEXIST) {
 			continue
 		}

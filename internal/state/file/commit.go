@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -29,11 +28,7 @@ func (s *Store) run() {
 		if len(ops) == 0 {
 			return
 		}
-		began := time.Now()
 		s.commit(ops)
-		s.queue.spent(time.Since(began))
-		// Whoever is ready to run may have something to save as well.
-		runtime.Gosched()
 	}
 }
 

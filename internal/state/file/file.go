@@ -48,7 +48,10 @@ type Store struct {
 	retryAt time.Time // not before then
 }
 
-var _ state.Store = (*Store)(nil)
+var (
+	_ state.Store    = (*Store)(nil)
+	_ state.Gatherer = (*Store)(nil)
+)
 
 // Open opens the store in o.Dir, whose only owner it becomes; the error wraps
 // [ErrLocked] when another process has it still after one second. It wraps
@@ -120,17 +123,41 @@ func (s *Store) release() error {
 
 // Save implements [state.Store].
 func (s *Store) Save(ctx context.Context, name string, r token.Record) error {
-	if err := s.check(ctx, name); err != nil {
-		return fmt.Errorf("saving the record of %s: %w", name, err)
-	}
-	value, err := s.codec.Encode(name, r)
+	return s.save(ctx, name, r, false)
+}
+
+// Expect implements [state.Gatherer].
+func (s *Store) Expect(n int) { s.queue.expect(n) }
+
+// SaveExpected implements [state.Gatherer].
+func (s *Store) SaveExpected(ctx context.Context, name string, r token.Record) error {
+	return s.save(ctx, name, r, true)
+}
+
+func (s *Store) save(ctx context.Context, name string, r token.Record, expected bool) error {
+	o, err := s.put(ctx, name, r)
 	if err != nil {
+		if expected {
+			s.queue.expect(-1)
+		}
 		return err
 	}
-	if err := s.submit(ctx, &op{kind: opPut, name: name, value: value}); err != nil {
+	o.came = expected
+	if err := s.submit(ctx, o); err != nil {
 		return fmt.Errorf("saving the record of %s: %w", name, err)
 	}
 	return nil
+}
+
+func (s *Store) put(ctx context.Context, name string, r token.Record) (*op, error) {
+	if err := s.check(ctx, name); err != nil {
+		return nil, fmt.Errorf("saving the record of %s: %w", name, err)
+	}
+	value, err := s.codec.Encode(name, r)
+	if err != nil {
+		return nil, err
+	}
+	return &op{kind: opPut, name: name, value: value}, nil
 }
 
 // Delete implements [state.Store].

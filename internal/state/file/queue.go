@@ -1,6 +1,7 @@
 package file
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -23,31 +24,27 @@ type op struct {
 	kind   kind
 	name   string
 	value  []byte
+	came   bool       // it was expected
 	reason error      // of a quarantine or mend
 	db     *bbolt.DB  // of a mend
 	moved  bool       // the quarantine has it; the committer's own
 	done   chan error // has room for the one result
 }
 
-// queue collects what comes in while a transaction is under way.
+// queue collects what comes in while a transaction is under way, and what is on
+// its way when the next could begin.
 type queue struct {
-	mu     sync.Mutex
-	filled *sync.Cond
-	ops    []*op
-	taken  time.Time     // when ops were taken last
-	took   time.Duration // how long the last transaction took
-	closed bool
+	mu       sync.Mutex
+	filled   *sync.Cond
+	ops      []*op
+	expected int  // saves that are on their way
+	late     bool // they have been waited for long enough
+	closed   bool
 }
 
-// A transaction that follows another within busy waits for company, as long as
-// the last one took: on a disk that syncs quickly each save would otherwise have a
-// transaction of its own, which costs several times as much. Where nothing is
-// synced, as in memory, waiting would cost more than it saves.
-const (
-	busy       = 5 * time.Millisecond
-	linger     = 400 * time.Microsecond // at most
-	worthwhile = 150 * time.Microsecond
-)
+// linger is how long a transaction waits for the saves that are on their way. One
+// by one they would cost several times as much, and wait for each other.
+const linger = time.Millisecond
 
 func newQueue() *queue {
 	q := &queue{}
@@ -63,10 +60,23 @@ func (q *queue) push(o *op) bool {
 		return false
 	}
 	q.ops = append(q.ops, o)
-	if len(q.ops) == 1 {
+	if o.came {
+		q.expected--
+	}
+	if len(q.ops) == 1 || q.expected == 0 {
 		q.filled.Signal()
 	}
 	return true
+}
+
+// expect changes how many saves are on their way.
+func (q *queue) expect(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expected += n
+	if q.expected == 0 {
+		q.filled.Signal()
+	}
 }
 
 // take waits for ops and returns all there are, in the order of their calls.
@@ -79,22 +89,34 @@ func (q *queue) take(spare []*op) []*op {
 	for len(q.ops) == 0 && !q.closed {
 		q.filled.Wait()
 	}
-	if pause := min(q.took, linger); pause >= worthwhile && time.Since(q.taken) < busy && !q.closed {
-		q.mu.Unlock()
-		time.Sleep(pause)
-		q.mu.Lock()
-	}
-	q.taken = time.Now()
+	q.gather()
 	ops := q.ops
 	q.ops = spare[:0]
 	return ops
 }
 
-// spent notes how long the transaction took whose ops were taken last.
-func (q *queue) spent(d time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.took = d
+// gather waits a moment for what is on its way, and lets those go first who are
+// about to save something unexpected. It is called with the lock held.
+func (q *queue) gather() {
+	if q.expected > 0 && !q.closed {
+		q.late = false
+		timer := time.AfterFunc(linger, func() {
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			q.late = true
+			q.filled.Signal()
+		})
+		for q.expected > 0 && !q.late && !q.closed {
+			q.filled.Wait()
+		}
+		timer.Stop()
+	}
+	for n := -1; n != len(q.ops); {
+		n = len(q.ops)
+		q.mu.Unlock()
+		runtime.Gosched()
+		q.mu.Lock()
+	}
 }
 
 // close reports whether it was this call that closed the queue.
