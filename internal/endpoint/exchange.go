@@ -42,8 +42,11 @@ var (
 // deadline it may try several connections, but only until the first byte of the
 // request is out.
 func (c *Client) exchange(ctx context.Context, t *template, request []byte, body *buffer) (*response, *token.Failure) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	if by, ok := ctx.Deadline(); !ok || time.Until(by) > c.timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
 	for {
 		if ctx.Err() != nil {
 			return nil, failed(ctx, token.NotSent, "dial", ctx.Err())

@@ -22,7 +22,7 @@ var summaries = [...]time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minut
 
 // subject is what can be in trouble: a token's requests, its record, its hook, its
 // probe, or one of its sinks.
-type subject struct{ token, what, target string }
+type subject struct{ token, what, kind, target string }
 
 // repeats remembers the troubles that last.
 type repeats struct {
@@ -150,7 +150,7 @@ func subjectOf(e refresher.Event, what string) subject {
 	if what != "sink" && what != "fight" {
 		return subject{token: e.Token, what: what}
 	}
-	return subject{token: e.Token, what: what, target: e.SinkKind + " " + e.Target}
+	return subject{token: e.Token, what: what, kind: e.SinkKind, target: e.Target}
 }
 
 // dated gives an event that has none the time at which it is heard of.

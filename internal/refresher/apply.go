@@ -239,7 +239,8 @@ func (r *Refresher) resink(e *entry, specs []SinkSpec) (started []*delivery) {
 	}
 	e.deliveries = make([]*delivery, 0, len(specs))
 	places := map[place]bool{}
-	for _, s := range specs {
+	for i := range specs {
+		s := &specs[i]
 		places[s.place()] = true
 		d := old[s.Fingerprint]
 		if d == nil {

@@ -24,8 +24,8 @@ const (
 // are its own.
 type delivery struct {
 	entry    *entry
-	spec     SinkSpec
-	held     holding // what the sink is known to hold; zero for nothing
+	spec     *SinkSpec // in a Spec, which is immutable
+	held     holding   // what the sink is known to hold; zero for nothing
 	written  time.Time
 	answered time.Time // when the answer that it waits for was read
 	queued   bool
@@ -64,7 +64,7 @@ type coming struct {
 	dropped   bool          // set before persisted is closed: it must not be published
 }
 
-func newDelivery(e *entry, s SinkSpec) *delivery {
+func newDelivery(e *entry, s *SinkSpec) *delivery {
 	d := &delivery{entry: e, spec: s, unwatch: func() {}}
 	d.retry.wakes = d
 	return d

@@ -265,6 +265,9 @@ func (e *entry) shift(d time.Duration) {
 
 // set plans a wake-up, and rouses the loop when it is the first one.
 func (r *Refresher) set(a *alarm, at time.Time) {
+	if a.index != 0 && a.at.Equal(at) {
+		return
+	}
 	r.alarms.set(a, at)
 	if a.index == 1 {
 		r.rouse()

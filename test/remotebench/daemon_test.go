@@ -1,37 +1,44 @@
 package remotebench
 
 import (
-	"bufio"
-	"context"
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/tokend-project/tokend/internal/control"
 )
 
-// daemon is a running tokend and the token server that it asks.
+// daemon is a running tokend and the token server that it asks. What it does is
+// read from its log: asking it for the state of a thousand tokens again and again
+// would cost it, and the processors that all share, more than the writes.
 type daemon struct {
-	cmd    *exec.Cmd
-	client *control.Client
-	log    string
-	began  time.Time
-	cold   time.Duration // from its start until every place was filled
+	cmd   *exec.Cmd
+	log   *os.File
+	path  string // of the log
+	rest  []byte // of the log, after the last whole line
+	seen  map[string]*span
+	began time.Time
+	cold  time.Duration // from its start until every place was filled
+}
+
+// span is how often an event was logged, and when first and last.
+type span struct {
+	count       int
+	first, last time.Time
 }
 
 // start builds and starts tokend, and returns when every place holds a token.
-func start(b *testing.B, r room) *daemon {
+// schedule is its provider's, beside what all have.
+func start(b *testing.B, r room, schedule string) *daemon {
 	b.Helper()
 	dir := b.TempDir()
 	binary := filepath.Join(dir, "tokend")
@@ -43,7 +50,7 @@ func start(b *testing.B, r room) *daemon {
 	config := filepath.Join(dir, "tokend.hcl")
 	socket := filepath.Join(dir, "control.sock")
 	text := strings.NewReplacer("STATE", filepath.Join(dir, "state"), "SOCKET", socket, "ENDPOINT", tokenServer(b), "BLOCKS", r.blocks,
-		"SINK", r.sink, "PLACES", fmt.Sprint(places)).Replace(`
+		"SINK", r.sink, "SCHEDULE", schedule, "PLACES", fmt.Sprint(places)).Replace(`
 state "file" {
   path = "STATE"
 }
@@ -62,6 +69,7 @@ provider "bench" {
     refresh_at   = 0.75
     lead         = "5s"
     min_interval = "1s"
+    SCHEDULE
   }
   limits {
     concurrency = 64
@@ -80,12 +88,16 @@ dynamic "token" {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	d := &daemon{client: control.NewClient(socket), log: filepath.Join(dir, "log")}
-	log, err := os.Create(d.log)
+	d := &daemon{path: filepath.Join(dir, "log"), seen: map[string]*span{}}
+	log, err := os.Create(d.path)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
+	if d.log, err = os.Open(d.path); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = d.log.Close() })
 	d.cmd = exec.Command(binary, "run", "--config", config)
 	d.cmd.Stderr = log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -93,106 +105,77 @@ dynamic "token" {
 	if err := d.cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	d.await(b)
+	d.cold = d.await(b, places).Sub(d.began)
 	return d
 }
 
-func (d *daemon) await(b *testing.B) {
+// await returns when the log tells of so many writes, with the time of the last.
+func (d *daemon) await(b *testing.B, writes int) time.Time {
 	b.Helper()
-	for time.Since(d.began) < 2*time.Minute {
-		ctx, cancel := context.WithTimeout(b.Context(), 5*time.Second)
-		status, err := d.client.Status(ctx)
-		cancel()
-		filled := 0
-		for _, t := range status.Tokens {
-			if len(t.Sinks) == 1 && t.Sinks[0].Generation > 0 {
-				filled++
-			}
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		d.read(b)
+		if s := d.seen["sink_written"]; s != nil && s.count >= writes {
+			return s.last
 		}
-		if err == nil && filled == places {
-			d.cold = time.Since(d.began)
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
 	}
-	text, _ := os.ReadFile(d.log)
-	b.Fatalf("the places were not filled within two minutes:\n%.2000s", text)
+	text, _ := os.ReadFile(d.path)
+	b.Fatalf("there were no %d writes within three minutes:\n%.2000s", writes, text)
+	return time.Time{}
 }
 
-// refreshAll asks for all tokens at once, and returns how long it took until every
-// place holds its new one.
-func (d *daemon) refreshAll(b *testing.B) time.Duration {
+// read takes in what the log has gained.
+func (d *daemon) read(b *testing.B) {
 	b.Helper()
-	generation := d.generation(b)
-	began := time.Now()
-	var asked sync.WaitGroup
-	next := make(chan int)
-	for range 64 {
-		asked.Go(func() {
-			for i := range next {
-				if err := d.client.Refresh(b.Context(), placeName(i), false); err != nil {
-					b.Error(err)
-				}
-			}
-		})
-	}
-	for i := range places {
-		next <- i
-	}
-	close(next)
-	asked.Wait()
-	for d.generation(b) <= generation {
-		time.Sleep(10 * time.Millisecond)
-	}
-	return time.Since(began)
-}
-
-// generation is the lowest that a place holds.
-func (d *daemon) generation(b *testing.B) uint64 {
-	b.Helper()
-	status, err := d.client.Status(b.Context())
+	text, err := io.ReadAll(d.log)
 	if err != nil {
 		b.Fatal(err)
 	}
-	lowest := uint64(math.MaxUint64)
-	for _, t := range status.Tokens {
-		lowest = min(lowest, t.Sinks[0].Generation)
+	d.rest = append(d.rest, text...)
+	for {
+		line, rest, whole := bytes.Cut(d.rest, []byte("\n"))
+		if !whole {
+			return
+		}
+		d.rest = rest
+		var e struct {
+			Event string
+			Time  time.Time
+		}
+		if json.Unmarshal(line, &e) != nil {
+			continue
+		}
+		s := d.seen[e.Event]
+		if s == nil {
+			s = &span{first: e.Time}
+			d.seen[e.Event] = s
+		}
+		s.count, s.last = s.count+1, e.Time
 	}
-	return lowest
 }
 
-// stop ends tokend and returns, from its log, when it did what.
+// tick waits for the full minute, at which all tokens are due, and returns how long
+// after it every place held its new one.
+func (d *daemon) tick(b *testing.B) time.Duration {
+	b.Helper()
+	d.read(b)
+	due := time.Now().Truncate(time.Minute).Add(time.Minute)
+	return d.await(b, d.seen["sink_written"].count+places).Sub(due)
+}
+
+// stop ends tokend and returns, from its log, when it did what first.
 func (d *daemon) stop(b *testing.B) (timeline string) {
 	b.Helper()
-	d.client.Close()
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		b.Fatal(err)
 	}
 	if err := d.cmd.Wait(); err != nil {
 		b.Errorf("tokend ended: %v", err)
 	}
-	file, err := os.Open(d.log)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = file.Close() }()
-	first, last := map[string]time.Time{}, map[string]time.Time{}
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		var line struct {
-			Event string
-			Time  time.Time
-		}
-		if json.Unmarshal(lines.Bytes(), &line) != nil {
-			continue
-		}
-		if first[line.Event].IsZero() {
-			first[line.Event] = line.Time
-		}
-		last[line.Event] = line.Time
-	}
+	d.read(b)
 	since := func(at time.Time) time.Duration { return at.Sub(d.began).Round(time.Millisecond) }
-	return fmt.Sprintf("started after %v, tokens from %v to %v, writes from %v to %v", since(first["started"]),
-		since(first["logged_in"]), since(last["logged_in"]), since(first["sink_written"]), since(last["sink_written"]))
+	started, tokens, writes := d.seen["started"], d.seen["logged_in"], d.seen["sink_written"]
+	return fmt.Sprintf("started after %v, tokens from %v to %v, writes from %v to %v", since(started.first),
+		since(tokens.first), since(tokens.last), since(writes.first), since(writes.last))
 }
 
 // tokenServer answers with a new access token each time.

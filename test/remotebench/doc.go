@@ -4,8 +4,9 @@
 //	go test -run '^$' -bench . -benchtime 1x -timeout 30m ./test/remotebench
 //
 // Each benchmark fills a thousand places from nothing (cold), and then has all of
-// them written anew, as fast as it goes (steady). The bare client makes the same
-// writes with as many at a time; tokend, in the same time, also starts, asks for a
-// thousand tokens and keeps its records. The figures are ratios of one run, since a machine's own speed
-// is in both.
+// them written anew, since all tokens are due at the same full minute (steady). The
+// bare client makes the same writes with as many at a time; tokend, in the same
+// time, also starts, asks for a thousand tokens and keeps its records. When it was
+// done with what is read from its log. The figures are ratios of one run, since a
+// machine's own speed is in both.
 package remotebench
