@@ -14,9 +14,6 @@ import (
 // was spent.
 var errNoIntent = errors.New("the state store took no intent, so no refresh token was spent")
 
-// errIdle is that of an attempt that was not made.
-var errIdle = errors.New("there is nothing to do")
-
 // try is one attempt on its way: what was decided under the lock, and what came
 // of it.
 type try struct {
@@ -45,34 +42,25 @@ func (t *try) went() Course {
 	return c
 }
 
-// attempt walks the road once: choose, intend, request, commit, publish, plan.
-func (r *Refresher) attempt(e *entry, l *lane) {
-	r.mu.Lock()
-	t, ok := r.begin(e, l)
-	r.mu.Unlock()
-	if !ok {
-		r.arrive(l, t)
-		return
-	}
+// attempt walks the road once: intend, request, commit, publish, plan.
+func (r *Refresher) attempt(t *try, l *lane) {
 	r.request(t)
-	if t.kind == refresh && refused(t.err) && !e.needsHuman() {
+	if t.kind == refresh && refused(t.err) && !t.entry.needsHuman() {
 		r.emit(Event{Kind: RefreshDenied, Token: t.spec.Name, Provider: t.spec.Provider, Class: token.Rejected, Err: t.err, Course: t.went()})
-		t = r.relogin(e, t)
+		t = r.relogin(t.entry, t)
 	}
 	r.arrive(l, t)
-	r.finish(e, t)
+	r.finish(t.entry, t)
 }
 
-// begin decides what to do, with the lock held.
-func (r *Refresher) begin(e *entry, l *lane) (t *try, ok bool) {
+// begin decides what to do, with the lock held; nil is for nothing.
+func (r *Refresher) begin(e *entry, l *lane) *try {
 	now := r.now()
 	k := e.choose(now)
-	t = &try{entry: e, spec: e.spec, rec: e.rec, lane: l, kind: k, wanted: e.wantLogin, awaited: e.awaited, started: now, steps: r.steps, live: e.rec.Valid(now), err: errIdle}
-	e.awaited = false
 	if !e.retired && !r.holds(e.spec.Name) {
 		e.busy = false
 		r.set(&e.next, now.Add(standbyFor))
-		return t, false
+		return nil
 	}
 	if e.retired || k == none {
 		e.busy = false
@@ -81,29 +69,30 @@ func (r *Refresher) begin(e *entry, l *lane) (t *try, ok bool) {
 		} else {
 			r.answerWaiters(e, ErrHuman)
 		}
-		return t, false
+		return nil
 	}
 	e.planned = e.next.at
 	if e.planned.IsZero() {
 		e.planned = now
 	}
+	t := &try{entry: e, spec: e.spec, rec: e.rec, lane: l, kind: k, wanted: e.wantLogin, started: now, steps: r.steps, live: e.rec.Valid(now)}
 	e.wantLogin, e.urgent, e.doing = false, false, k
 	e.attempts++
-	return t, true
+	return t
 }
 
 // relogin follows a refused refresh at once. The two requests count double
 // towards the floor, so that a server that refuses every refresh still sees no
 // more than one request per interval.
 func (r *Refresher) relogin(e *entry, was *try) *try {
+	t := &try{entry: e, spec: was.spec, rec: was.rec, lane: was.lane, kind: login, started: r.now(), steps: was.steps, live: was.live}
+	t.rec.RefreshToken, t.rec.Intent, t.altered = token.Secret{}, nil, true // it was refused for good
+	t.course.Follows = was.read
 	r.mu.Lock()
 	e.attempts++
 	e.doing = login
 	e.floor = was.started.Add(was.spec.Policy.Schedule.MinInterval)
 	r.mu.Unlock()
-	t := &try{entry: e, spec: was.spec, rec: was.rec, lane: was.lane, kind: login, started: r.now(), steps: was.steps, live: was.live}
-	t.rec.RefreshToken, t.rec.Intent, t.altered = token.Secret{}, nil, true // it was refused for good
-	t.course.Follows = was.read
 	r.request(t)
 	return t
 }
@@ -140,19 +129,11 @@ func (r *Refresher) request(t *try) {
 // deadline bounds an attempt. A refresh is cancelled by its deadline alone: not
 // by a reload, not by a shutdown.
 func (r *Refresher) deadline(t *try) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout(t.spec.Policy.Timeout, t.rec.Token, t.started))
+	within := attemptTimeout(t.spec.Policy.Timeout, t.rec.Token, t.started)
 	if t.kind == refresh {
-		return ctx, cancel
+		return context.WithTimeout(context.Background(), within)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.logins[t] = cancel
-	return ctx, func() {
-		cancel()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.logins, t)
-	}
+	return r.patience(within)
 }
 
 // intend makes durable that the refresh token is about to be spent. That the

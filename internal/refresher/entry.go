@@ -21,7 +21,6 @@ type entry struct {
 	wantLogin bool   // log in anew, even if a refresh token is held
 	urgent    bool   // a person asked for a login during an attempt: it follows at once
 	unsaved   bool   // rec is newer than what the store holds
-	awaited   bool   // the store expects an intent
 	save      *saver // nil until it was needed
 
 	planned  time.Time // the instant the current or last attempt was due

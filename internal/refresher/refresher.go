@@ -62,6 +62,11 @@ type Refresher struct {
 	beat      func()
 	beatEvery time.Duration
 
+	// abandon gives up the logins in flight, which spend nothing; patience makes the
+	// contexts of logins.
+	abandon  context.CancelFunc
+	patience func(within time.Duration) (context.Context, context.CancelFunc)
+
 	kick    chan struct{}      // an alarm was set that may be the first
 	pings   chan chan struct{} // closed after a round, for those who ask whether there still are any
 	workers sync.WaitGroup     // attempts, which end by their deadlines
@@ -81,9 +86,8 @@ type Refresher struct {
 	touched  map[*lane]struct{} // lanes that got work since the last round
 	running  bool
 	draining bool
-	logins   map[*try]context.CancelFunc // in flight; a shutdown gives them up after a while
-	changed  chan struct{}               // closed and replaced when something changed, for those who wait
-	watched  int                         // how many wait
+	changed  chan struct{} // closed and replaced when something changed, for those who wait
+	watched  int           // how many wait
 	lastWall time.Time
 	lastMono time.Time
 	steps    time.Duration // how far the clock has been set back since the start
@@ -102,9 +106,13 @@ func New(o Options) *Refresher {
 		pools:   map[string]*pool{},
 		touched: map[*lane]struct{}{},
 		changed: make(chan struct{}),
-		logins:  map[*try]context.CancelFunc{},
 	}
 	r.gatherer, _ = o.Store.(Gatherer)
+	logins, abandon := context.WithCancel(context.Background())
+	r.abandon = abandon
+	r.patience = func(within time.Duration) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(logins, within)
+	}
 	if r.wallClock == nil {
 		r.wallClock = time.Now
 	}
@@ -138,15 +146,6 @@ func (r *Refresher) Run(ctx context.Context) {
 	defer late.Stop()
 	r.workers.Wait()
 	r.stop()
-}
-
-// abandon gives up the logins in flight, which spend nothing.
-func (r *Refresher) abandon() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, cancel := range r.logins {
-		cancel()
-	}
 }
 
 func (r *Refresher) loop(ctx context.Context) {
@@ -291,51 +290,58 @@ func (r *Refresher) admit(l *lane, now time.Time) {
 			}
 			return
 		}
-		e := r.launch(l)
-		r.workers.Go(func() { r.work(l, e) })
+		if t := r.launch(l); t != nil {
+			r.workers.Go(func() { r.work(l, t) })
+		}
 	}
 }
 
-// launch takes what the lane has admitted.
-func (r *Refresher) launch(l *lane) *entry {
+// launch begins an attempt that the lane has admitted. It returns nil when there
+// is no need of it any more.
+func (r *Refresher) launch(l *lane) *try {
+	e := l.take()
+	e.busy = true
+	t := r.begin(e, l)
+	if t == nil {
+		return nil
+	}
 	l.inFlight++
 	l.unanswered++
 	l.sent++
-	e := l.take()
-	e.busy = true
-	if e.usesRefresh() && r.gatherer != nil {
-		e.awaited = true
+	if t.kind == refresh && r.gatherer != nil {
+		t.awaited = true
 		r.expect(1)
 	}
-	return e
+	return t
 }
 
-// work walks the road for e, and then for whatever the lane admits next.
-func (r *Refresher) work(l *lane, e *entry) {
-	for e != nil {
-		r.attempt(e, l)
+// work walks the road with t, and then with whatever the lane admits next.
+func (r *Refresher) work(l *lane, t *try) {
+	for t != nil {
+		r.attempt(t, l)
 		r.mu.Lock()
-		e = r.proceed(l)
+		t = r.proceed(l)
 		r.mu.Unlock()
 	}
 }
 
-// proceed hands a worker that has finished its lane's next entry.
-func (r *Refresher) proceed(l *lane) *entry {
+// proceed hands a worker that has finished its lane's next attempt.
+func (r *Refresher) proceed(l *lane) *try {
 	l.inFlight--
-	if r.draining || len(l.waiting) == 0 {
-		return nil
-	}
-	ok, again := l.admit(r.now())
-	if !ok {
-		if !again.IsZero() {
-			r.set(&l.alarm, again)
+	for len(l.waiting) > 0 && !r.draining {
+		ok, again := l.admit(r.now())
+		if !ok {
+			if !again.IsZero() {
+				r.set(&l.alarm, again)
+			}
+			return nil
 		}
-		return nil
+		if t := r.launch(l); t != nil {
+			r.admit(l, r.now()) // the window may have grown
+			return t
+		}
 	}
-	e := r.launch(l)
-	r.admit(l, r.now()) // the window may have grown
-	return e
+	return nil
 }
 
 // stop delivers what is still due, and ends the watches.
