@@ -13,9 +13,13 @@ import (
 	"github.com/tokend-project/tokend/internal/token"
 )
 
-// memory is a Store whose Saves can be made to fail.
+// memory is a Store whose Saves can be made to fail, and a Gatherer that keeps
+// account of what it is told.
 type memory struct {
 	mu      sync.Mutex
+	told    []int // what Expect was called with
+	awaited int   // saves that are expected still
+	least   int   // the lowest that awaited ever was
 	records map[string]token.Record
 	history []token.Record
 	fail    func(r token.Record) error
@@ -31,6 +35,32 @@ func (m *memory) Load(_ context.Context, name string) (token.Record, error) {
 		return r, token.ErrNoRecord
 	}
 	return r, nil
+}
+
+func (m *memory) Expect(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = append(m.told, n)
+	m.count(n)
+}
+
+func (m *memory) count(n int) {
+	m.awaited += n
+	m.least = min(m.least, m.awaited)
+}
+
+func (m *memory) SaveExpected(ctx context.Context, name string, r token.Record) error {
+	m.mu.Lock()
+	m.count(-1)
+	m.mu.Unlock()
+	return m.Save(ctx, name, r)
+}
+
+// settled tells whether each save that was announced has come, or was taken back.
+func (m *memory) settled() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.awaited == 0 && m.least == 0
 }
 
 func (m *memory) Save(_ context.Context, name string, r token.Record) error {
@@ -291,7 +321,13 @@ func (g *rig) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); g.r.Run(ctx) }()
-	g.stop = func() { cancel(); <-done }
+	g.stop = func() {
+		cancel()
+		<-done
+		if !g.store.settled() {
+			g.t.Error("the store was told of other saves than came")
+		}
+	}
 }
 
 func (g *rig) now() time.Time {
