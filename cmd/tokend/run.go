@@ -35,12 +35,12 @@ error.`,
 	return cmd
 }
 
-// slim lets the heap grow by two fifths between two collections, rather than to
+// slim lets the heap grow by three fifths between two collections, rather than to
 // its double: most of a daemon's heap is its tokens, which stay, and a request
 // leaves little behind. GOGC, when it is set, has its way.
 func slim() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(40)
+		debug.SetGCPercent(60)
 	}
 }
 

@@ -38,7 +38,7 @@ type lane struct {
 }
 
 const (
-	firstRamp = 24
+	firstRamp = 16
 	rampEvery = 20 * time.Millisecond
 
 	leastWindow = 4 // an outage is probed by this many at once, so that one hung probe does not hide its end

@@ -195,12 +195,20 @@ func (d *dir) rename(from, to string) error {
 	return renameAt(d.fd, from, to)
 }
 
-// sync makes the renames that happened before it durable.
-func (d *dir) sync() error {
+// company is the group that a rename's sync is announced to; nil for none.
+func (d *dir) company() *group {
 	if d.disk.memory {
 		return nil
 	}
-	return d.group.do(func(int) error { return fsync(d.fd) })
+	return &d.group
+}
+
+// sync makes the renames that happened before it durable.
+func (d *dir) sync(announced bool) error {
+	if d.disk.memory {
+		return nil
+	}
+	return d.group.do(announced, func(int) error { return fsync(d.fd) })
 }
 
 func (d *dir) release() {

@@ -76,18 +76,26 @@ func (k *disk) together() bool {
 	return k.shares && time.Now().UnixNano() >= k.apart.Load()
 }
 
-// sync makes the content of an open file or directory durable. An error is the
-// file's own, and the file must then not be used any more: a second fsync may
-// report a success that was none.
-func (k *disk) sync(fd int) error {
+// company is the group that a file written now is to be synced with; nil for none.
+func (k *disk) company() *group {
+	if k.memory || !k.together() {
+		return nil
+	}
+	return &k.group
+}
+
+// sync makes the content of an open file or directory durable, in the company that
+// was announced. An error is the file's own, and the file must then not be used any
+// more: a second fsync may report a success that was none.
+func (k *disk) sync(fd int, company *group) error {
 	switch {
 	case k.memory:
 		return nil
-	case !k.together():
+	case company == nil:
 		return fsync(fd)
 	}
 	alone, own := false, error(nil)
-	err := k.group.do(func(callers int) error {
+	err := company.do(true, func(callers int) error {
 		if callers > 1 {
 			return k.flush(fd)
 		}

@@ -3,8 +3,11 @@ package file
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // A rename that happened while a sync was under way is not covered by it: its
@@ -17,7 +20,7 @@ func TestGroupServesWithARunThatStartedAfterTheCall(t *testing.T) {
 	started, finish := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_ = g.do(func(callers int) error {
+		_ = g.do(false, func(callers int) error {
 			runs = append(runs, callers)
 			close(started)
 			<-finish
@@ -29,7 +32,7 @@ func TestGroupServesWithARunThatStartedAfterTheCall(t *testing.T) {
 	errs := make(chan error, followers)
 	for range followers {
 		wg.Go(func() {
-			errs <- g.do(func(callers int) error {
+			errs <- g.do(false, func(callers int) error {
 				runs = append(runs, callers)
 				return failed
 			})
@@ -65,4 +68,55 @@ func TestSinkIsSmall(t *testing.T) {
 	if size := reflect.TypeFor[Sink]().Size(); size > 160 {
 		t.Errorf("a Sink takes %d bytes", size)
 	}
+}
+
+func TestGroupWaitsForCallsThatAreAnnounced(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		comes bool
+		wants []int
+		after time.Duration
+	}{
+		{"one that comes", true, []int{2}, linger / 2},
+		{"one that is withdrawn", false, []int{1}, linger / 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var g group
+				var runs []int
+				f := func(callers int) error { runs = append(runs, callers); return nil }
+				began := time.Now()
+				g.announce()
+				g.announce()
+				var all sync.WaitGroup
+				all.Go(func() { _ = g.do(true, f) })
+				time.Sleep(linger / 2)
+				if c.comes {
+					_ = g.do(true, f)
+				} else {
+					g.withdraw()
+				}
+				all.Wait()
+				if !slices.Equal(runs, c.wants) || time.Since(began) != c.after {
+					t.Errorf("runs served %v callers after %v", runs, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+func TestGroupDoesNotWaitLongForACallThatDoesNotCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		began := time.Now()
+		g.announce()
+		if err := g.do(false, func(callers int) error {
+			if callers != 1 {
+				t.Errorf("the run served %d callers", callers)
+			}
+			return nil
+		}); err != nil || time.Since(began) != linger {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
 }

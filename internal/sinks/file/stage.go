@@ -20,6 +20,30 @@ type staged struct {
 	name string   // of the temporary file; empty once it is renamed or removed
 	was  identity // the matching target
 	sum  uint64   // the digest of the content
+
+	company *group // that a call was announced to; nil for none
+}
+
+// announce tells a group of a call to come.
+func (st *staged) announce(g *group) {
+	st.company = g
+	if g != nil {
+		g.announce()
+	}
+}
+
+// called returns the group that is to be called now.
+func (st *staged) called() *group {
+	g := st.company
+	st.company = nil
+	return g
+}
+
+// withdraw takes back what was announced and has not come.
+func (st *staged) withdraw() {
+	if g := st.called(); g != nil {
+		g.withdraw()
+	}
 }
 
 func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
@@ -39,6 +63,8 @@ func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
 		return nil, s.fail("open the directory of", err)
 	}
 	st := &staged{sink: s, dir: d, fd: -1, sum: digest(content)}
+	st.announce(d.disk.company())
+	defer st.withdraw()
 	if err := st.prepare(content, own); err != nil {
 		st.discard()
 		return nil, err
@@ -87,7 +113,7 @@ func (st *staged) fill(content []byte, own ids) error {
 	}
 	// After a failed fsync the kernel may have dropped the pages and report
 	// success the next time, so a file that failed is never synced again.
-	if err := st.dir.disk.sync(st.fd); err != nil {
+	if err := st.dir.disk.sync(st.fd, st.called()); err != nil {
 		return s.fail("sync", err)
 	}
 	return nil
@@ -106,10 +132,12 @@ func (st *staged) publish(ctx context.Context) (bool, error) {
 		s.mu.Unlock()
 		return false, nil
 	}
+	st.announce(st.dir.company())
+	defer st.withdraw()
 	if err := st.replace(); err != nil {
 		return false, err
 	}
-	if err := st.dir.sync(); err != nil {
+	if err := st.dir.sync(st.called() != nil); err != nil {
 		return true, s.fail("sync the directory of", err)
 	}
 	return true, nil
