@@ -62,9 +62,8 @@ type Refresher struct {
 	beat      func()
 	beatEvery time.Duration
 
-	// abandon gives up the logins in flight, which spend nothing; patience makes the
-	// contexts of logins.
-	abandon  context.CancelFunc
+	// patience makes the context of a login, which Run gives up when it has waited
+	// for it for a while: a login spends nothing.
 	patience func(within time.Duration) (context.Context, context.CancelFunc)
 
 	kick    chan struct{}      // an alarm was set that may be the first
@@ -108,11 +107,6 @@ func New(o Options) *Refresher {
 		changed: make(chan struct{}),
 	}
 	r.gatherer, _ = o.Store.(Gatherer)
-	logins, abandon := context.WithCancel(context.Background())
-	r.abandon = abandon
-	r.patience = func(within time.Duration) (context.Context, context.CancelFunc) {
-		return context.WithTimeout(logins, within)
-	}
 	if r.wallClock == nil {
 		r.wallClock = time.Now
 	}
@@ -134,15 +128,20 @@ func (r *Refresher) now() time.Time { return r.wallClock().Round(0) }
 // Run works until ctx ends. It then admits nothing more, lets the attempts in
 // flight finish and commit, delivers what they brought, and returns.
 func (r *Refresher) Run(ctx context.Context) {
+	logins, abandon := context.WithCancel(context.Background())
+	defer abandon()
 	r.mu.Lock()
 	r.running = true
+	r.patience = func(within time.Duration) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(logins, within)
+	}
 	for _, p := range r.pools {
 		r.staff(p)
 	}
 	r.mu.Unlock()
 	r.loop(ctx)
 
-	late := time.AfterFunc(drainFor, r.abandon)
+	late := time.AfterFunc(drainFor, abandon)
 	defer late.Stop()
 	r.workers.Wait()
 	r.stop()
