@@ -13,6 +13,10 @@
 // the road: make the intent durable, send one request, commit the answer,
 // publish it to the sinks, plan the next instant.
 //
+// Attempts go in waves where that costs nobody anything: answers that were asked
+// for together are made durable together, by a store that was told to expect them,
+// and a sink that can stages its content meanwhile. See [wave] and [lane.climb].
+//
 // # What is never done
 //
 // A refresh token is not sent before its intent is durable, and an access token

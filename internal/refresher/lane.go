@@ -18,16 +18,18 @@ type lane struct {
 	limits     Limits
 	limiter    *rate.Limiter // the configured rate
 	waiting    queue
-	inFlight   int // attempts under way
-	settling   int // answers that are on their way from the record to a file
-	window     int // attempts that may be under way now, up to limits.Concurrency
-	ramp       int // the same, and what is settling, while the lane is getting up to speed
-	ramped     time.Time
-	wave       *wave // answers that wait for each other; nil for none
+	inFlight   int   // attempts under way
+	settling   int   // answers that are on their way from the record to a file
+	window     int   // attempts that may be under way now, up to limits.Concurrency
 	unanswered int   // attempts that have no answer yet
-	sent       int   // attempts of the present wave
-	idle       bool  // nothing was under way when the first of those that wait came
-	alarm      alarm
+	wave       *wave // answers that wait for each other; nil for none
+
+	sent   int       // attempts of the present wave
+	idle   bool      // nothing was under way when the first of those that wait came
+	ramp   int       // what may be in flight and settling, while the lane is getting up to speed
+	ramped time.Time // when ramp was set
+
+	alarm alarm
 
 	resume   time.Time     // no request before
 	pause    time.Duration // doubles while pauses bring nothing
@@ -40,6 +42,7 @@ type lane struct {
 const (
 	firstRamp = 16
 	rampEvery = 20 * time.Millisecond
+	maxRamp   = 1 << 20
 
 	leastWindow = 4 // an outage is probed by this many at once, so that one hung probe does not hide its end
 	firstPause  = time.Second
@@ -102,7 +105,8 @@ func (l *lane) admit(now time.Time) (bool, time.Time) {
 // ones compete with it for the processor, and what goes together shares commits
 // and syncs. When a while has passed and there still is more to do, the server or
 // a sink is slow, or there is a lot; what may be under way then doubles, so that
-// hundreds are within some tens of milliseconds.
+// hundreds are within some tens of milliseconds. What is settling counts for that
+// alone: a sink that hangs holds up nobody for longer.
 func (l *lane) climb(now time.Time) (again time.Time) {
 	road := l.inFlight + l.settling
 	if road == 0 {
@@ -116,7 +120,7 @@ func (l *lane) climb(now time.Time) (again time.Time) {
 	case now.Before(l.ramped.Add(rampEvery)):
 		return l.ramped.Add(rampEvery)
 	default:
-		l.ramp, l.ramped = min(2*l.ramp, l.limits.Concurrency), now
+		l.ramp, l.ramped = min(2*l.ramp, maxRamp), now
 	}
 	return time.Time{}
 }

@@ -133,3 +133,41 @@ func TestSinkThatHangsDoesNotHoldUpItsLane(t *testing.T) {
 		}
 	})
 }
+
+// The waves are no limit where there are few in flight anyway.
+func TestSmallConcurrencyIsUsedInFull(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		begin := g.now()
+		s := &server{lifetime: time.Hour, reply: after(func(int) time.Duration { return 50 * time.Millisecond })}
+		if err := g.r.Apply(t.Context(), fleet(g, 200, s), map[string]Limits{"p": {Concurrency: 4}}); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		last := slices.MaxFunc(s.seen(), func(a, b call) int { return a.at.Compare(b.at) })
+		if took := last.at.Sub(begin); len(s.seen()) != 200 || took > 3*time.Second {
+			t.Errorf("%d requests of 50 ms by four at a time went out in %v", len(s.seen()), took)
+		}
+	})
+}
+
+func TestManySinksThatHangDoNotHoldUpTheirLane(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		g.r.writers = map[string]int{"file": 64}
+		begin := g.now()
+		s := &server{lifetime: time.Hour}
+		specs := filing(g, 500, s, func(i int) time.Duration {
+			if i%5 == 0 {
+				return 20 * time.Second
+			}
+			return time.Millisecond
+		})
+		if err := g.r.Apply(t.Context(), specs, map[string]Limits{"p": {Concurrency: 4}}); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		last := slices.MaxFunc(s.seen(), func(a, b call) int { return a.at.Compare(b.at) })
+		if took := last.at.Sub(begin); len(s.seen()) != 500 || took > time.Second {
+			t.Errorf("%d requests went out in %v", len(s.seen()), took)
+		}
+	})
+}
