@@ -57,7 +57,7 @@ func (c *Client) keep(ctx context.Context, s *session) {
 	watcher.Stop()
 	<-stopped
 	if ended {
-		c.renew(ctx, s, lease.Renewable)
+		c.renew(ctx, s, lease)
 	}
 }
 
@@ -92,10 +92,20 @@ func (c *Client) nudge() {
 	}
 }
 
-// renew gets a new token before the old one ends, which serves until then.
-func (c *Client) renew(ctx context.Context, s *session, renewable bool) {
+// soonest is how long after a login the next may follow, where the lease is not
+// much shorter than that.
+const soonest = 2 * time.Second
+
+// renew gets a new token before the old one ends, which serves until then. A lease
+// of a few seconds can seem to end as it begins, since the server counts in whole
+// ones: that must not make a hot loop of logins.
+func (c *Client) renew(ctx context.Context, s *session, lease *api.SecretAuth) {
 	if !c.method.logsIn() {
-		c.log.WarnContext(ctx, "tokend's token for Vault ends soon and can't be renewed; give it a new one", "vault", c.name, "renewable", renewable)
+		c.log.WarnContext(ctx, "tokend's token for Vault ends soon and can't be renewed; give it a new one", "vault", c.name, "renewable", lease.Renewable)
+		return
+	}
+	half := time.Duration(lease.LeaseDuration) * time.Second / 2
+	if !c.sleep(ctx, time.Until(s.began.Add(min(half, soonest)))) {
 		return
 	}
 	for c.peek() == s {

@@ -145,20 +145,20 @@ func (m *method) session(ctx context.Context, c *Client) (*session, error) {
 	}
 	c.log.DebugContext(ctx, "logged in to Vault", "vault", c.name, "method", m.name,
 		"lease_seconds", doc.Auth.LeaseDuration, "renewable", doc.Auth.Renewable, "policies", doc.Auth.Policies)
-	return &session{lib: withToken(c.lib, token.NewSecret(doc.Auth.ClientToken)), auth: doc.Auth}, nil
+	return &session{lib: withToken(c.lib, token.NewSecret(doc.Auth.ClientToken)), began: time.Now(), auth: doc.Auth}, nil
 }
 
 // given is the session of a token that somebody else got.
 func (m *method) given(c *Client) (*session, error) {
 	if m.file == "" {
-		return &session{lib: withToken(c.lib, m.token)}, nil
+		return &session{lib: withToken(c.lib, m.token), began: time.Now()}, nil
 	}
 	at := m.stamp()
 	t, err := readSecret(m.file, true)
 	if err != nil {
 		return nil, loginError("use the token of "+m.file, err)
 	}
-	return &session{lib: withToken(c.lib, t), file: at}, nil
+	return &session{lib: withToken(c.lib, t), began: time.Now(), file: at}, nil
 }
 
 // withToken is a shallow copy of the library's client, so that a request keeps the

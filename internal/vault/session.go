@@ -12,9 +12,10 @@ import (
 // session is a token and what is known of it. It is immutable but for regretted,
 // which the client's lock guards.
 type session struct {
-	lib  *api.Client     // with the token
-	auth *api.SecretAuth // of the login; nil for a token that tokend was given
-	file stamp           // of the file that the token was read from
+	lib   *api.Client // with the token
+	began time.Time
+	auth  *api.SecretAuth // of the login; nil for a token that tokend was given
+	file  stamp           // of the file that the token was read from
 	// regretted: it replaced a token that was denied something, and is denied too.
 	regretted bool
 }

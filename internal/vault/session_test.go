@@ -174,6 +174,40 @@ func TestRunLogsInAgainBeforeTheLastLeaseEnds(t *testing.T) {
 	}
 }
 
+// A server that counts in whole seconds can say of a short lease, just after it has
+// granted it, that next to nothing is left.
+func TestLeaseThatSeemsToEndAsItBeginsMakesNoHotLoopOfLogins(t *testing.T) {
+	t.Parallel()
+	logins := make(chan time.Time, 100)
+	auth := func(w http.ResponseWriter, lease int) {
+		_, _ = fmt.Fprintf(w, `{"auth": {"client_token": "s.%d", "lease_duration": %d, "renewable": true}}`, len(logins), lease)
+	}
+	c := scripted(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/login"):
+			logins <- time.Now()
+			auth(w, 3)
+		case strings.HasSuffix(r.URL.Path, "/renew-self"):
+			auth(w, 1)
+		default:
+			kv2(w, r)
+		}
+	}, func(o *vault.Options) {
+		o.Auth = vault.Auth{Method: "approle", Mount: "approle", RoleID: "role", SecretID: token.NewSecret("secret")}
+	})
+	running(t, c)
+	write(t, c.KV("secret", 2), "a", "x")
+	first := <-logins
+	select {
+	case second := <-logins:
+		if after := second.Sub(first); after < time.Second {
+			t.Errorf("the second login came after %v", after)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("there was no second login, although the lease has ended")
+	}
+}
+
 func TestAPeriodicTokenThatTokendWasGivenIsRenewed(t *testing.T) {
 	t.Parallel()
 	needServer(t)

@@ -3,6 +3,7 @@ package manifests
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,12 +18,23 @@ func TestConfigurationsAreValidInTheirPods(t *testing.T) {
 	for _, overlay := range []string{"one-namespace", "many-namespaces"} {
 		all := render(t, overlay, "")
 		configure(t, all, newProvider(t))
+		apply(t, ofKinds(all, "Namespace", "ServiceAccount"))
 		daemon := newKubelet(t, all).daemon(t, overlay)
 		daemon.Args = []string{"validate"}
 		if out, code := daemon.Run(t); code != 0 || !strings.Contains(out, "0 warnings") {
 			t.Errorf("%s: validate ended with %d: %s", overlay, code, out)
 		}
 	}
+}
+
+// ofKinds are the objects of some kinds, in their order.
+func ofKinds(all objects, kinds ...string) (some objects) {
+	for _, o := range all {
+		if slices.Contains(kinds, o.GetKind()) {
+			some = append(some, o)
+		}
+	}
+	return some
 }
 
 // TestExampleIsRefusedWithItsPlaceholders keeps a cluster from running with a
