@@ -90,8 +90,10 @@ func (l *Log) write(e refresher.Event, unsaid int) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs, slog.String("event", string(e.Kind)))
 	attrs = appendWords(attrs, e)
-	if code := problem.OfEvent(string(e.Kind), e.SinkKind, e.Err); code != "" && w.level >= slog.LevelWarn {
-		attrs = append(attrs, slog.String("code", code))
+	if w.level >= slog.LevelWarn {
+		if code := problem.OfEvent(string(e.Kind), e.SinkKind, e.Err); code != "" {
+			attrs = append(attrs, slog.String("code", code))
+		}
 	}
 	attrs = appendTimes(attrs, e)
 	if unsaid > 0 {
@@ -100,7 +102,10 @@ func (l *Log) write(e refresher.Event, unsaid int) {
 	if e.Err != nil {
 		attrs = append(attrs, slog.String("error", e.Err.Error()))
 	}
-	l.logger.LogAttrs(ctx, w.level, w.text, attrs...)
+	// Without a logger's look at its caller, which no line shows.
+	record := slog.NewRecord(time.Now(), w.level, w.text, 0)
+	record.AddAttrs(attrs...)
+	_ = l.logger.Handler().Handle(ctx, record) // there is nobody to tell
 }
 
 // recovered tells that what had failed more than once does no more.
