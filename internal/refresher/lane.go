@@ -24,7 +24,9 @@ type lane struct {
 	unanswered int   // attempts that have no answer yet
 	wave       *wave // answers that wait for each other; nil for none
 
+	size   int       // of a wave
 	sent   int       // attempts of the present wave
+	first  time.Time // when the first answers of the present wave went on; zero before
 	idle   bool      // nothing was under way when the first of those that wait came
 	ramp   int       // what may be in flight and settling, while the lane is getting up to speed
 	ramped time.Time // when ramp was set
@@ -40,7 +42,13 @@ type lane struct {
 }
 
 const (
-	firstRamp = 16
+	// A wave is as large as gets from its answers to its files within waveTime: the
+	// more go together the less each costs, and the longer it waits for the others.
+	firstWave = 16
+	leastWave = 8
+	mostWave  = 64
+	waveTime  = 5 * time.Millisecond
+
 	rampEvery = 20 * time.Millisecond
 	maxRamp   = 1 << 20
 
@@ -53,7 +61,7 @@ const (
 )
 
 func newLane(l Limits) *lane {
-	ln := &lane{idle: true}
+	ln := &lane{size: firstWave, idle: true}
 	ln.configure(l)
 	ln.window = ln.limits.Concurrency
 	ln.alarm.wakes = ln
@@ -112,17 +120,33 @@ func (l *lane) climb(now time.Time) (again time.Time) {
 	if road == 0 {
 		l.sent = 0
 		if l.idle {
-			l.idle, l.ramp, l.ramped = false, firstRamp, now
+			l.idle, l.ramp, l.ramped = false, l.size, now
 		}
 	}
 	switch {
-	case l.ramp > firstRamp && road < l.ramp, l.sent < firstRamp:
+	case l.ramp > l.size && road < l.ramp, l.sent < l.size:
 	case now.Before(l.ramped.Add(rampEvery)):
 		return l.ramped.Add(rampEvery)
 	default:
 		l.ramp, l.ramped = min(2*l.ramp, maxRamp), now
 	}
 	return time.Time{}
+}
+
+// fit sizes the next wave, when one is over that was as large as it could be.
+func (l *lane) fit(now time.Time) {
+	if l.inFlight+l.settling > 0 || l.first.IsZero() {
+		return
+	}
+	took := now.Sub(l.first)
+	l.first = time.Time{}
+	switch {
+	case l.sent < l.size:
+	case took > waveTime:
+		l.size = max(leastWave, l.size*3/4)
+	case took < waveTime*3/4:
+		l.size = min(mostWave, l.size+2)
+	}
 }
 
 // landed notes that an answer is in its file, or will not get there, and lets the
@@ -135,7 +159,9 @@ func (r *Refresher) landed(d *delivery) {
 	d.lane = nil
 	l.settling--
 	if l.inFlight+l.settling == 0 {
-		r.admit(l, r.now())
+		now := r.now()
+		l.fit(now)
+		r.admit(l, now)
 	}
 }
 
@@ -155,7 +181,7 @@ func (l *lane) grow(now time.Time) {
 // shift moves what the lane remembers with a clock that was set back: a pause or
 // a climb must not last as long as the step.
 func (l *lane) shift(d time.Duration) {
-	for _, at := range []*time.Time{&l.resume, &l.ramped, &l.lastGrow, &l.since} {
+	for _, at := range []*time.Time{&l.resume, &l.first, &l.ramped, &l.lastGrow, &l.since} {
 		if !at.IsZero() {
 			*at = at.Add(d)
 		}

@@ -327,6 +327,7 @@ func (r *Refresher) work(l *lane, t *try) {
 // proceed hands a worker that has finished its lane's next attempt.
 func (r *Refresher) proceed(l *lane) *try {
 	l.inFlight--
+	l.fit(r.now())
 	for len(l.waiting) > 0 && !r.draining {
 		ok, again := l.admit(r.now())
 		if !ok {

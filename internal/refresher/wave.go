@@ -64,6 +64,9 @@ func (r *Refresher) join(l *lane, t *try) *wave {
 func (r *Refresher) goOn(l *lane) {
 	w := l.wave
 	l.wave = nil
+	if l.first.IsZero() {
+		l.first = r.now()
+	}
 	if w.timer != nil {
 		w.timer.Stop()
 	}

@@ -103,13 +103,13 @@ func TestNextWaveIsSentWhenTheFilesOfTheLastAreInPlace(t *testing.T) {
 		g.r.writers = map[string]int{"file": 64}
 		begin := g.now()
 		s := &server{lifetime: time.Hour}
-		g.apply(filing(g, 2*firstRamp+1, s, func(int) time.Duration { return 5 * time.Millisecond })...)
+		g.apply(filing(g, 2*firstWave+1, s, func(int) time.Duration { return 5 * time.Millisecond })...)
 		pass(time.Minute)
 		sent := map[time.Duration]int{}
 		for _, c := range s.seen() {
 			sent[c.at.Sub(begin)]++
 		}
-		if len(sent) != 3 || sent[0] != firstRamp || sent[5*time.Millisecond] != firstRamp || sent[10*time.Millisecond] != 1 {
+		if len(sent) != 3 || sent[0] != firstWave || sent[5*time.Millisecond] != firstWave || sent[10*time.Millisecond] != 1 {
 			t.Errorf("requests were sent at %v", sent)
 		}
 	})
@@ -170,4 +170,35 @@ func TestManySinksThatHangDoNotHoldUpTheirLane(t *testing.T) {
 			t.Errorf("%d requests went out in %v", len(s.seen()), took)
 		}
 	})
+}
+
+func TestWavesAreAsLargeAsGetIntoTheirFilesSoonEnough(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		each  time.Duration // a wave's time, for each of it
+		least int
+		most  int
+	}{
+		{"a quick disk", 10 * time.Microsecond, mostWave, mostWave},
+		{"one of 4 ms for 16", 250 * time.Microsecond, 14, 20},
+		{"a slow disk", 2 * time.Millisecond, leastWave, leastWave},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+			l := newLane(Limits{Concurrency: 256})
+			for range 100 {
+				l.sent, l.first = l.size, now
+				now = now.Add(time.Duration(l.size) * c.each)
+				l.fit(now)
+			}
+			if l.size < c.least || l.size > c.most {
+				t.Errorf("a wave has %d", l.size)
+			}
+			l.sent, l.first = 1, now
+			was := l.size
+			if l.fit(now.Add(time.Second)); l.size != was {
+				t.Error("a lone token that was slow shrinks the waves")
+			}
+		})
+	}
 }
