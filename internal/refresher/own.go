@@ -25,14 +25,15 @@ const (
 // stopped for a while must not go on as if no time had passed.
 func (r *Refresher) holds(name string) bool { return r.mayAct == nil || r.mayAct(name) }
 
-// mine is the part of the configured tokens that this process is to keep now.
+// mine is the part of the configured tokens that this process is to keep now. One
+// that is about to end takes up no more: nobody would do anything for them.
 func (r *Refresher) mine() []*Spec {
-	if r.owns == nil {
+	if r.owns == nil && !r.draining {
 		return r.specs
 	}
 	var own []*Spec
 	for _, s := range r.specs {
-		if r.owns(s.Name) {
+		if (r.owns == nil || r.owns(s.Name)) && (!r.draining || r.entries[s.Name] != nil) {
 			own = append(own, s)
 		}
 	}

@@ -84,6 +84,7 @@ type replica struct {
 	events *journal
 	owned  sync.Map // name → bool
 	awake  atomic.Bool
+	end    func() // ends its Run, and waits for that
 }
 
 func (p *replica) owns(name string) bool { v, _ := p.owned.Load(name); return v == true }
@@ -114,7 +115,14 @@ func replicas(t *testing.T, f func(t *testing.T, a, b *replica, spec func(name s
 			p.awake.Store(true)
 			p.r = New(Options{Store: p.store, Observers: []Observer{p.events}, Owns: p.owns,
 				MayAct: func(name string) bool { return p.awake.Load() && p.owns(name) }})
-			both.Go(func() { p.r.Run(ctx) })
+			own, end := context.WithCancel(ctx)
+			ended := make(chan struct{})
+			p.end = func() { end(); <-ended }
+			both.Go(func() {
+				defer close(ended)
+				defer end()
+				p.r.Run(own)
+			})
 			all[i] = p
 		}
 		defer func() {
@@ -525,6 +533,32 @@ func TestSinkThatIsSlowToAnswerDoesNotHoldUpTheStart(t *testing.T) {
 		pass(time.Second)
 		if other.current().Generation != 1 {
 			t.Error("the other token was not delivered")
+		}
+	})
+}
+
+// Of replicas that end together, the last takes over the shards of the others.
+func TestReplicaThatEndsTakesUpNothingAndIsSettledAtOnce(t *testing.T) {
+	replicas(t, func(t *testing.T, a, b *replica, spec func(string, Source, ...Sink) *Spec) {
+		mine, theirs := &server{lifetime: time.Hour}, &server{lifetime: time.Hour}
+		all := []*Spec{spec("one", mine, &slot{}), spec("two", theirs, &slot{})}
+		a.apply(t, all...)
+		b.apply(t, all...)
+		a.give(t, "one")
+		b.give(t, "two")
+		pass(time.Minute)
+		b.end()
+		b.give(t)
+		a.end()
+		a.give(t, "one", "two")
+		if s := states(a.r); s["one"] != token.StateFresh || s["two"] != token.StateStandby {
+			t.Errorf("after its end it has %v", s)
+		}
+		a.give(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := a.r.Settle(ctx); err != nil {
+			t.Errorf("Settle: %v", err)
 		}
 	})
 }
