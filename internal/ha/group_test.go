@@ -157,10 +157,16 @@ func (f *fleet) guard(t *testing.T) {
 	})
 }
 
-// instant is how long three looks at one shard may take to be of one moment. Where
-// this goroutine had to wait between two of them, a shard may have gone to another
-// replica and come back, each time by a request.
-const instant = 5 * time.Millisecond
+// share reports whether both hold a shard at one instant: neither can change while
+// the other is looked at.
+func share(a, b *replica, shard int) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	now := time.Now()
+	return a.good(a.holds[shard], now) && b.good(b.holds[shard], now)
+}
 
 func (f *fleet) look() {
 	f.mu.Lock()
@@ -168,8 +174,7 @@ func (f *fleet) look() {
 	for shard := range f.shards {
 		for i, a := range f.replicas {
 			for _, b := range f.replicas[i+1:] {
-				began := time.Now()
-				if a.Holds(shard) && b.Holds(shard) && a.Holds(shard) && time.Since(began) < instant {
+				if shard < len(a.holds) && shard < len(b.holds) && share(a, b, shard) {
 					f.overlaps = append(f.overlaps, fmt.Sprintf("%s and %s held shard %d at the same time", a.name, b.name, shard))
 				}
 			}
