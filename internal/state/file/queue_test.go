@@ -13,6 +13,14 @@ func taking(q *queue) <-chan int {
 	return took
 }
 
+// wantTaken wants n ops to be taken so long after an instant.
+func wantTaken(t *testing.T, took <-chan int, n int, began time.Time, after time.Duration) {
+	t.Helper()
+	if got := <-took; got != n || time.Since(began) != after {
+		t.Errorf("%d were taken after %v; want %d after %v", got, time.Since(began), n, after)
+	}
+}
+
 func expectedOp() *op { return &op{came: true, done: make(chan error, 1)} }
 
 func TestTransactionWaitsForTheSavesThatAreOnTheirWay(t *testing.T) {
@@ -30,10 +38,7 @@ func TestTransactionWaitsForTheSavesThatAreOnTheirWay(t *testing.T) {
 		default:
 		}
 		q.push(expectedOp())
-		began := time.Now()
-		if n := <-took; n != 3 || time.Since(began) != 0 {
-			t.Errorf("%d were taken after %v", n, time.Since(began))
-		}
+		wantTaken(t, took, 3, time.Now(), 0)
 	})
 }
 
@@ -44,14 +49,9 @@ func TestTransactionDoesNotWaitLongForASaveThatDoesNotCome(t *testing.T) {
 		took := taking(q)
 		began := time.Now()
 		q.push(expectedOp())
-		if n := <-took; n != 1 || time.Since(began) != linger {
-			t.Errorf("%d were taken after %v", n, time.Since(began))
-		}
-		q.push(expectedOp())
-		began = time.Now()
-		if n := <-taking(q); n != 1 || time.Since(began) != 0 {
-			t.Errorf("the late one: %d were taken after %v", n, time.Since(began))
-		}
+		wantTaken(t, took, 1, began, linger)
+		q.push(expectedOp()) // the late one
+		wantTaken(t, taking(q), 1, time.Now(), 0)
 	})
 }
 
@@ -64,9 +64,7 @@ func TestTransactionWaitsNoMoreForASaveThatIsTakenBack(t *testing.T) {
 		q.push(&op{done: make(chan error, 1)})
 		synctest.Wait()
 		q.expect(-1)
-		if n := <-took; n != 1 || time.Since(began) != 0 {
-			t.Errorf("%d were taken after %v", n, time.Since(began))
-		}
+		wantTaken(t, took, 1, began, 0)
 	})
 }
 
@@ -76,9 +74,6 @@ func TestClosingQueueWaitsForNobody(t *testing.T) {
 		q.expect(1)
 		q.push(&op{done: make(chan error, 1)})
 		q.close()
-		began := time.Now()
-		if n := <-taking(q); n != 1 || time.Since(began) != 0 {
-			t.Errorf("%d were taken after %v", n, time.Since(began))
-		}
+		wantTaken(t, taking(q), 1, time.Now(), 0)
 	})
 }
