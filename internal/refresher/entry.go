@@ -78,12 +78,12 @@ func (e *entry) notified() uint64 {
 func (e *entry) lane(r *Refresher) *lane { return r.lanes[e.spec.Provider] }
 
 // wake puts the token into its lane: its next attempt is due.
-func (e *entry) wake(r *Refresher, _ time.Time) {
+func (e *entry) wake(r *Refresher, now time.Time) {
 	if e.retired || e.busy || e.place != 0 {
 		return
 	}
 	l := e.lane(r)
-	l.enqueue(e)
+	l.enqueue(e, now)
 	r.touched[l] = struct{}{}
 }
 

@@ -27,7 +27,6 @@ type lane struct {
 	size   int       // of a wave
 	sent   int       // attempts of the present wave
 	first  time.Time // when the first answers of the present wave went on; zero before
-	idle   bool      // nothing was under way when the first of those that wait came
 	ramp   int       // what may be in flight and settling, while the lane is getting up to speed
 	ramped time.Time // when ramp was set
 
@@ -61,7 +60,7 @@ const (
 )
 
 func newLane(l Limits) *lane {
-	ln := &lane{size: firstWave, idle: true}
+	ln := &lane{size: firstWave}
 	ln.configure(l)
 	ln.window = ln.limits.Concurrency
 	ln.alarm.wakes = ln
@@ -119,9 +118,6 @@ func (l *lane) climb(now time.Time) (again time.Time) {
 	road := l.inFlight + l.settling
 	if road == 0 {
 		l.sent = 0
-		if l.idle {
-			l.idle, l.ramp, l.ramped = false, l.size, now
-		}
 	}
 	switch {
 	case l.ramp > l.size && road < l.ramp, l.sent < l.size:
@@ -262,9 +258,10 @@ func (q *queue) Pop() any {
 	return e
 }
 
-func (l *lane) enqueue(e *entry) {
+// enqueue adds an entry. A lane that had nothing to do begins with one wave again.
+func (l *lane) enqueue(e *entry, now time.Time) {
 	if len(l.waiting) == 0 && l.inFlight+l.settling == 0 {
-		l.idle = true
+		l.ramp, l.ramped = l.size, now
 	}
 	heap.Push(&l.waiting, e)
 }

@@ -198,6 +198,7 @@ func TestOutageShorterThanWhatRemainsLosesNoToken(t *testing.T) {
 func TestClockSetBackDoesNotHoldALaneThatIsClimbing(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	l := newLane(Limits{Concurrency: 64})
+	l.enqueue(&entry{}, now)
 	for range firstWave {
 		if ok, _ := l.admit(now); !ok {
 			t.Fatal("the first requests have to wait")
