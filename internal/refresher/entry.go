@@ -189,6 +189,11 @@ func (e *entry) plan(now time.Time) (at time.Time, wantLogin bool) {
 	return at, false
 }
 
+// slack is how much earlier than planned a regular refresh may start.
+func (e *entry) slack() time.Duration {
+	return min(mostSlack, scale(e.rec.Lifetime(), slackShare))
+}
+
 // lateInstant is shortly before the access token expires: by then some servers
 // take a refresh that they refused before, and nothing is lost by a replay.
 func (e *entry) lateInstant(now time.Time) time.Time {

@@ -10,12 +10,14 @@ const (
 	// maxNap bounds a sleep: timers stand still while a machine is suspended,
 	// and do not follow a clock that is stepped.
 	maxNap = 30 * time.Second
-	// together is how much earlier than planned a refresh may start to go along
-	// with one that is due: what is answered together is committed and synced
-	// together, which costs a fraction of doing it one by one.
-	together = 150 * time.Millisecond
+	// slackShare is the part of a lifetime by which a refresh may start before it is
+	// planned, up to mostSlack, to go along with one that is due: what is answered
+	// together is committed and synced together, which costs a fraction of doing it
+	// one by one, and a process that is roused less often sleeps better.
+	slackShare = 0.01
+	mostSlack  = time.Second
 	// company bounds how many go along.
-	company = 64
+	company = 256
 	// stepTolerance is how far wall clock and monotonic clock may drift apart
 	// within a nap before it counts as a step.
 	stepTolerance = 2 * time.Second
@@ -200,11 +202,11 @@ func (r *Refresher) round() time.Duration {
 // soon takes a token whose regular refresh is due soon enough to go along
 // with those that are due now.
 func (r *Refresher) soon(now time.Time) *entry {
-	if len(r.alarms) == 0 || r.alarms[0].at.After(now.Add(together)) {
+	if len(r.alarms) == 0 {
 		return nil
 	}
 	e, ok := r.alarms[0].wakes.(*entry)
-	if !ok || e.failures > 0 || e.floor.After(now) {
+	if !ok || e.failures > 0 || e.floor.After(now) || e.next.at.After(now.Add(e.slack())) {
 		return nil
 	}
 	r.alarms.due(e.next.at)

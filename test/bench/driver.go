@@ -17,7 +17,8 @@ type bench struct {
 	*results
 	systems []system
 	began   time.Time
-	load    float64 // of the machine before the run
+	load    float64  // of the machine before the run
+	left    []string // folders on the disk of runs that are over
 }
 
 // phase is a run that measures some rows of one system.
@@ -41,6 +42,7 @@ func drive(ctx context.Context, s *settings) (err error) {
 		defer unmount()
 	}
 	b := &bench{settings: s, results: newResults(), began: time.Now(), load: process.Load()}
+	defer func() { err = errors.Join(err, b.clear()) }()
 	if err := b.prepare(ctx, folder); err != nil {
 		return err
 	}
@@ -117,14 +119,36 @@ func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "[%6.1fs] %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// on opens a stage, hands it to do, and closes it whatever happens.
+// on opens a stage, hands it to do, and closes it whatever happens. What a run
+// leaves on the disk is removed after the last one: an ext4 without a journal looks
+// at every inode that was freed lately before it gives out another, so that a run
+// would pay for the files of the one before.
 func (b *bench) on(ctx context.Context, st *stage, base string, do func() error) (err error) {
 	st.settings = b.settings
-	defer func() { err = errors.Join(err, st.close(ctx)) }()
+	defer func() {
+		err = errors.Join(err, st.close(ctx))
+		if base == b.tmpfs { // memory
+			err = errors.Join(err, os.RemoveAll(st.folder))
+			return
+		}
+		b.left = append(b.left, st.folder)
+	}()
 	if err := st.open(base); err != nil {
 		return err
 	}
 	return do()
+}
+
+// clear removes what runs have left.
+func (b *bench) clear() error {
+	var errs []error
+	for _, folder := range b.left {
+		if folder != "" {
+			errs = append(errs, os.RemoveAll(folder))
+		}
+	}
+	b.left = nil
+	return errors.Join(errs...)
 }
 
 // whole is a stage of all tokens with the usual lifetime.

@@ -83,7 +83,7 @@ func (st *stage) start() error {
 	return err
 }
 
-// close ends what the stage started and removes its folder.
+// close ends what the stage started. Its folder stays.
 func (st *stage) close(ctx context.Context) error {
 	var errs []error
 	if st.child != nil {
@@ -94,9 +94,6 @@ func (st *stage) close(ctx context.Context) error {
 	}
 	if st.watch != nil {
 		errs = append(errs, st.watch.Close())
-	}
-	if st.folder != "" {
-		errs = append(errs, os.RemoveAll(st.folder))
 	}
 	return errors.Join(errs...)
 }

@@ -190,6 +190,10 @@ func (d *dir) identify(name string) (identity, error) {
 }
 
 func (d *dir) rename(from, to string) error {
+	if d.disk.shares { // a network file system would give what is kept another name first
+		was := d.disk.freer.keep(d, to)
+		defer d.disk.freer.free(was)
+	}
 	d.names.Lock()
 	defer d.names.Unlock()
 	return renameAt(d.fd, from, to)

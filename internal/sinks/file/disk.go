@@ -36,6 +36,7 @@ type disk struct {
 	apart  atomic.Int64 // until when nothing is shared, in nanoseconds since 1970
 	calm   atomic.Int64 // until when little is believed to wait
 	group  group
+	freer  freer
 }
 
 type disks struct {

@@ -23,6 +23,9 @@ const (
 	// loop half a dozen times each.
 	hush = time.Millisecond
 	rest = 100 * time.Millisecond
+	// burst is how many notices wait in the process, so that taking them is not a
+	// change of goroutines for each.
+	burst = 1024
 )
 
 // Monitor tells file sinks when somebody else changed, replaced or deleted their
@@ -77,7 +80,7 @@ func NewMonitor(logger *slog.Logger) (*Monitor, error) {
 		dirty:  map[*watch]bool{},
 	}
 	m.shared.monitor = m
-	w, err := fsnotify.NewWatcher()
+	w, err := fsnotify.NewBufferedWatcher(burst)
 	switch {
 	case err == nil:
 		m.watcher = w
