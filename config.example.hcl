@@ -106,7 +106,7 @@ http {                                        # /healthz, /readyz and /metrics; 
 }
 
 metrics {
-  per_token = true                            # false: sums per provider alone, for fleets of many thousands of tokens
+  per_token = true                            # false: sums per provider alone; without the key, series per token up to 1,000 of them
 }
 
 systemd {                                     # where it is the service manager

@@ -58,6 +58,8 @@ type App struct {
 	hashes    hashes
 	store     state.Store
 	clients   *clients
+	lines     *observe.Lines
+	relay     *observe.Relay
 	places    *destinations
 	refresher *refresher.Refresher
 	replicas  *replicas // nil where there is one replica only
@@ -92,10 +94,11 @@ func New(ctx context.Context, o Options) (*App, error) {
 		from.close()
 		return nil, err
 	}
+	lines := observe.NewLines(cmp.Or[io.Writer](o.LogOutput, os.Stderr))
 	if o.Logger == nil {
-		logger.to.Store(observe.NewLogger(cmp.Or[io.Writer](o.LogOutput, os.Stderr), cfg.Log.Format, cfg.Log.Level))
+		logger.to.Store(observe.NewLogger(lines, cfg.Log.Format, cfg.Log.Level))
 	}
-	a := &App{options: o, before: eve{began: began, digest: digest(nil)}, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{}, timeline: page.NewTimeline(),
+	a := &App{lines: lines, options: o, before: eve{began: began, digest: digest(nil)}, salt: make([]byte, 32), started: time.Now(), stats: &observe.Delivery{}, timeline: page.NewTimeline(),
 		fixed: fixedOf(cfg), clients: from, logger: logger.to.Load(), reloaded: make(chan struct{}, 1), reread: make(chan struct{}, 1)}
 	_, _ = rand.Read(a.salt) // never fails: it ends the process instead
 	if err := a.assemble(ctx, cfg); err != nil {
@@ -120,8 +123,9 @@ func (a *App) assemble(ctx context.Context, cfg *config.Config) (err error) {
 	}
 	a.places = &destinations{files: monitor, clients: a.clients}
 	a.reporter = a.report(cfg.Systemd)
+	a.relay = observe.NewRelay(a.lines, a.observers()...)
 	o := refresher.Options{
-		Store: a.store, Writers: writers(), Observers: a.observers(),
+		Store: a.store, Writers: writers(), Observers: []refresher.Observer{a.relay},
 		Now: a.options.Now, Beat: a.reporter.Beat, BeatEvery: a.reporter.BeatEvery(),
 	}
 	if cfg.HA != nil && !a.options.Alone {
@@ -140,7 +144,7 @@ func (a *App) assemble(ctx context.Context, cfg *config.Config) (err error) {
 func (a *App) observers() []refresher.Observer {
 	list := []refresher.Observer{observe.NewLog(a.logger), a.stats, a.timeline}
 	if a.fixed.http.Address != "" {
-		a.metrics = observe.NewMetrics(observe.MetricsOptions{Version: a.options.Version, PerToken: a.fixed.metrics.PerToken})
+		a.metrics = observe.NewMetrics(observe.MetricsOptions{Version: a.options.Version, PerTokenUpTo: a.fixed.metrics.PerTokenUpTo})
 		list = append(list, a.metrics)
 	}
 	if c := a.fixed.tracing; c.Endpoint != "" {
@@ -197,9 +201,11 @@ func (a *App) Run(ctx context.Context) (err error) {
 	serve("watching remote secrets", a.followRemote)
 	serve("watching files", func(ctx context.Context) error { a.places.files.Run(ctx); return nil })
 	serve("returning memory", a.slim)
+	a.relay.Gather()
 	a.logger.Info("started", "event", "started", "version", a.options.Version, "tokens", len(a.refresher.Specs()), "socket", a.fixed.control.Socket)
 	a.keep(ctx, stop)
 	parts.Wait()
+	a.relay.Through()
 	a.logger.Info("stopped", "event", "stopped")
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause

@@ -16,6 +16,7 @@ import (
 
 // Status describes the daemon and every token. It holds no secret.
 func (a *App) Status() control.Status {
+	a.relay.Pass()
 	s := control.Status{Version: a.options.Version, PID: os.Getpid(), StartedAt: a.started, State: a.state}
 	count, quantiles := a.stats.Quantiles(0.5, 0.9, 0.99)
 	s.Delivery = control.DeliveryStats{Count: count, P50: ms(quantiles[0]), P90: ms(quantiles[1]), P99: ms(quantiles[2])}

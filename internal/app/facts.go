@@ -23,9 +23,13 @@ type watched struct{ *App }
 // Status implements observe.Daemon.
 func (w watched) Status() []token.Status { return w.refresher.Status() }
 
+// Each implements observe.Daemon.
+func (w watched) Each(f func(*token.Status)) { w.refresher.Each(f) }
+
 // Facts implements observe.Daemon.
 func (w watched) Facts() observe.Facts {
 	a := w.App
+	a.relay.Pass()
 	a.mu.Lock()
 	f := observe.Facts{LoadedAt: a.loadedAt, Refused: a.problem != nil}
 	for name, p := range a.providers {
@@ -39,7 +43,8 @@ func (w watched) Facts() observe.Facts {
 	slices.SortFunc(f.Certificates, func(x, y observe.Certificate) int {
 		return cmp.Or(strings.Compare(x.Provider, y.Provider), strings.Compare(x.Use, y.Use))
 	})
-	f.ConfigHash = a.hashes.of(f.LoadedAt, a.refresher.Specs)
+	specs := a.refresher.Specs()
+	f.Tokens, f.ConfigHash = len(specs), a.hashes.of(f.LoadedAt, specs)
 	if s := a.replicas.status(); s != nil {
 		f.Replica = &observe.Replica{Lease: s.Name, Shards: s.Shards, Held: s.Held, Members: len(s.Members), Trouble: s.Problem != ""}
 	}
@@ -54,11 +59,11 @@ type hashes struct {
 	hash   string
 }
 
-func (h *hashes) of(loaded time.Time, specs func() []*refresher.Spec) string {
+func (h *hashes) of(loaded time.Time, specs []*refresher.Spec) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.hash == "" || !h.loaded.Equal(loaded) {
-		h.loaded, h.hash = loaded, configHash(specs())
+		h.loaded, h.hash = loaded, configHash(specs)
 	}
 	return h.hash
 }

@@ -36,6 +36,7 @@ func (a *App) Reload(ctx context.Context) error {
 		a.refuse(err, report)
 		return err
 	}
+	a.relay.Pass() // what came of it is told first
 	a.logger.Info("configuration reloaded", "event", "reloaded", "tokens", len(cfg.Tokens), "took", time.Since(began))
 	return nil
 }

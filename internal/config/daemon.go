@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -72,13 +73,25 @@ func (d *decoder) http(s section) *HTTP {
 	return http
 }
 
+// fewTokens is up to how many tokens each has series of its own, unless the
+// configuration says otherwise: 14 of each are a lot to keep for a Prometheus, and to
+// write for a daemon, when there are thousands.
+const fewTokens = 1000
+
 func (d *decoder) metrics(s section) Metrics {
-	metrics := Metrics{PerToken: true}
+	metrics := Metrics{PerTokenUpTo: fewTokens}
 	if s.block == nil {
 		return metrics
 	}
 	d.blocks(s.body, &metricsSchema)
-	s.boolean("per_token", &metrics.PerToken)
+	var always bool
+	s.boolean("per_token", &always)
+	switch {
+	case always:
+		metrics.PerTokenUpTo = math.MaxInt
+	case s.has("per_token"):
+		metrics.PerTokenUpTo = 0
+	}
 	return metrics
 }
 

@@ -43,7 +43,7 @@ func TestDefaultsOfAFileWithoutBlocks(t *testing.T) {
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if cfg.State.Dir != "/var/lib/tokend" || cfg.Control.Socket != "/run/tokend/control.sock" || cfg.HTTP != nil || !cfg.Metrics.PerToken || cfg.Systemd.Ready != "delivered" || cfg.Log.Format != "json" {
+	if cfg.State.Dir != "/var/lib/tokend" || cfg.Control.Socket != "/run/tokend/control.sock" || cfg.HTTP != nil || cfg.Metrics.PerTokenUpTo != 1000 || cfg.Systemd.Ready != "delivered" || cfg.Log.Format != "json" {
 		t.Errorf("defaults: %+v", cfg)
 	}
 }

@@ -62,7 +62,7 @@ func daemonReference() []described {
 		{
 			path: "metrics", head: "metrics { … }", often: onlyOne, schema: &metricsSchema,
 			meaning: "What `/metrics` shows. Read at the start alone.",
-			keys:    []KeyDoc{key("per_token", typeBool, "true", "Series for each token and each of its sinks; `false` leaves those of providers, for large fleets.")},
+			keys:    []KeyDoc{key("per_token", typeBool, "up to 1,000 tokens", "Series for each token and each of its sinks, beside those of providers. Without the key, a fleet of more than 1,000 tokens has none.")},
 		},
 		{
 			path: "systemd", head: "systemd { … }", often: onlyOne, schema: &systemdSchema,

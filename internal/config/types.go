@@ -118,7 +118,7 @@ type Systemd struct {
 
 // Metrics is what /metrics shows.
 type Metrics struct {
-	PerToken bool // series of every token and sink, beside those of every provider
+	PerTokenUpTo int // how many tokens may have series of their own, and of their sinks, beside those of every provider; above, none has
 }
 
 // Control is the unix socket that the command line talks to.

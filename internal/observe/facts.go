@@ -13,14 +13,18 @@ type Source interface {
 	Status() []token.Status
 }
 
-// Daemon is what metrics are asked of. Both methods are safe for concurrent use.
+// Daemon is what metrics are asked of. Its methods are safe for concurrent use.
+// Status and Each tell of the same tokens; Each takes no list of them, and what it
+// hands to f must not be kept.
 type Daemon interface {
 	Status() []token.Status
+	Each(f func(*token.Status))
 	Facts() Facts
 }
 
 // Facts are what a daemon knows beside its tokens. They hold no secret.
 type Facts struct {
+	Tokens       int       // that are configured, whoever keeps them
 	LoadedAt     time.Time // when the running configuration was loaded
 	Refused      bool      // a newer configuration cannot be used
 	ConfigHash   string    // of the running configuration, its secrets left out

@@ -47,7 +47,7 @@ func tokenFamilies() []tokenFamily {
 			return seconds(r.IssuedAt), !r.IssuedAt.IsZero()
 		}},
 		{"tokend_token_refresh_due_timestamp_seconds", "When the access token is to be replaced, as planned when it came; retries do not move it.", func(r *row, _ time.Time) (float64, bool) {
-			return seconds(r.due), !r.due.IsZero()
+			return seconds(r.Due), !r.Due.IsZero()
 		}},
 		{"tokend_token_next_attempt_timestamp_seconds", "When the next request is planned; absent while one is under way, and when none is.", func(r *row, _ time.Time) (float64, bool) {
 			return seconds(r.NextAttempt), !r.NextAttempt.IsZero()

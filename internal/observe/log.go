@@ -103,7 +103,7 @@ func (l *Log) write(e refresher.Event, unsaid int) {
 		attrs = append(attrs, slog.String("error", e.Err.Error()))
 	}
 	// Without a logger's look at its caller, which no line shows.
-	record := slog.NewRecord(time.Now(), w.level, w.text, 0)
+	record := slog.NewRecord(e.At, w.level, w.text, 0)
 	record.AddAttrs(attrs...)
 	_ = l.logger.Handler().Handle(ctx, record) // there is nobody to tell
 }
@@ -142,10 +142,10 @@ func appendTimes(attrs []slog.Attr, e refresher.Event) []slog.Attr {
 		}
 	}
 	if e.Took != 0 {
-		attrs = append(attrs, slog.Duration("took", e.Took))
+		attrs = append(attrs, spelt("took", e.Took))
 	}
 	if e.SinceAnswer != 0 {
-		attrs = append(attrs, slog.Duration("since_answer", e.SinceAnswer))
+		attrs = append(attrs, spelt("since_answer", e.SinceAnswer))
 	}
 	return attrs
 }

@@ -17,31 +17,86 @@ import (
 // "journald", or as "auto", which is journald where the journal of systemd reads
 // what is written to w, and otherwise json.
 func NewLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: durations}
+	o := &slog.HandlerOptions{Level: level}
 	if format == "auto" && isJournal(w, os.Getenv("JOURNAL_STREAM")) {
 		format = "journald"
 	}
 	switch format {
 	case "journald":
-		return slog.New(newJournal(w, o))
+		return slog.New(handler{newJournal(w, o)})
 	case "text":
-		return slog.New(slog.NewTextHandler(w, o))
+		return slog.New(handler{slog.NewTextHandler(w, o)})
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(handler{slog.NewJSONHandler(w, o)})
 }
 
-// durations are logged as people write them rather than in nanoseconds.
-func durations(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		return slog.String(a.Key, a.Value.Duration().Round(time.Microsecond).String())
+// handler has durations written as people write them rather than in nanoseconds.
+// A function of the handlers of slog for that would be asked about everything else
+// too.
+type handler struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h handler) Handle(ctx context.Context, r slog.Record) error {
+	if hasDuration(r) {
+		spelt := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+		r.Attrs(func(a slog.Attr) bool {
+			spelt.AddAttrs(spell(a))
+			return true
+		})
+		r = spelt
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.Handler.WithAttrs(spellAll(attrs))}
+}
+
+// WithGroup implements slog.Handler.
+func (h handler) WithGroup(name string) slog.Handler {
+	return handler{h.Handler.WithGroup(name)}
+}
+
+// hasDuration reports whether there is, or could be, one in the record.
+func hasDuration(r slog.Record) (has bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		k := a.Value.Kind()
+		has = k == slog.KindDuration || k == slog.KindGroup
+		return !has
+	})
+	return has
+}
+
+func spell(a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindDuration:
+		return spelt(a.Key, a.Value.Duration())
+	case slog.KindGroup:
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(spellAll(a.Value.Group())...)}
 	}
 	return a
+}
+
+func spellAll(attrs []slog.Attr) []slog.Attr {
+	all := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		all[i] = spell(a)
+	}
+	return all
+}
+
+func spelt(key string, d time.Duration) slog.Attr {
+	return slog.String(key, d.Round(time.Microsecond).String())
 }
 
 // isJournal tells whether w is the stream that systemd connected to its journal,
 // of which it leaves device and inode in the environment (systemd.exec(5),
 // $JOURNAL_STREAM). A stream that was redirected since is another one.
 func isJournal(w io.Writer, stream string) bool {
+	if lines, ok := w.(*Lines); ok {
+		w = lines.w
+	}
 	f, ok := w.(*os.File)
 	if !ok || stream == "" {
 		return false
@@ -76,7 +131,7 @@ func newJournal(w io.Writer, o *slog.HandlerOptions) *journal {
 		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
 			return slog.Attr{}
 		}
-		return o.ReplaceAttr(groups, a)
+		return a
 	}
 	return &journal{out: out, to: slog.NewTextHandler(&out.line, &bare)}
 }

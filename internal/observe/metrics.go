@@ -15,8 +15,10 @@ import (
 
 // MetricsOptions say what is shown.
 type MetricsOptions struct {
-	Version  string
-	PerToken bool // series of every token and sink; else those of providers alone
+	Version string
+	// PerTokenUpTo is how many tokens there may be for each to have series of its
+	// own, and of its sinks. When there are more, providers alone have.
+	PerTokenUpTo int
 }
 
 // Metrics counts what happens, and shows it to Prometheus. It is safe for
@@ -37,12 +39,14 @@ type Metrics struct {
 	hooks         *prometheus.CounterVec
 	probes        *prometheus.CounterVec
 
-	tallies  sync.Map // of *tally, by token
+	detailed atomic.Bool // tokens have series of their own
+	tallies  sync.Map    // of *tally, by token
 	scraping chan struct{}
 	scrapes  atomic.Uint64
 
-	mu        sync.Mutex
-	providers map[string]bool // whose series exist
+	mu        sync.RWMutex
+	providers map[string]*providerSeries
+	sinks     map[place]*sinkSeries
 }
 
 // scrapesAtOnce bounds what a fleet's scrapes can take of a daemon.
@@ -71,7 +75,8 @@ func writeBuckets() []float64 {
 // NewMetrics returns Metrics with a registry of their own.
 func NewMetrics(o MetricsOptions) *Metrics {
 	m := &Metrics{o: o, registry: prometheus.NewRegistry(), events: map[refresher.Kind]prometheus.Counter{},
-		scraping: make(chan struct{}, scrapesAtOnce), providers: map[string]bool{}}
+		scraping: make(chan struct{}, scrapesAtOnce), providers: map[string]*providerSeries{}, sinks: map[place]*sinkSeries{}}
+	m.detailed.Store(o.PerTokenUpTo > 0)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.build()
 	events := m.counter("tokend_events_total", "Things that happened, by the name they have in the log.", "event")
@@ -151,28 +156,31 @@ func (m *Metrics) Observe(e refresher.Event) {
 }
 
 func (m *Metrics) requested(e refresher.Event) {
-	k := kindOf(e)
-	r := 0
+	k, r := kindOf(e), 0
 	if e.Kind == refresher.AttemptFailed || e.Kind == refresher.RefreshDenied {
 		r = int(cmp.Or(e.Class, token.Ambiguous)) // the class that promises least
 	}
-	m.requests.WithLabelValues(e.Provider, k.String(), resultName(r)).Inc()
+	s := m.provider(e.Provider)
+	s.requests[k][r].Inc()
 	if e.Took > 0 {
-		m.durations.WithLabelValues(e.Provider, k.String()).Observe(e.Took.Seconds())
+		s.durations[k].Observe(e.Took.Seconds())
 	}
-	m.tally(e.Token).requested(k, r, e.Next)
+	if m.detailed.Load() {
+		m.tally(e.Token).requested(k, r)
+	}
 }
 
 func (m *Metrics) wrote(e refresher.Event) {
 	w := writeOf(e.Kind)
-	m.writes.WithLabelValues(e.Provider, e.SinkKind, w.String()).Inc()
+	s := m.sink(place{e.Provider, e.SinkKind})
+	s.writes[w].Inc()
 	if e.Took > 0 {
-		m.latency.WithLabelValues(e.SinkKind).Observe(e.Took.Seconds())
+		s.latency.Observe(e.Took.Seconds())
 	}
 	if e.Kind == refresher.SinkWritten && e.SinceAnswer > 0 {
-		m.deliveries.WithLabelValues(e.SinkKind).Observe(e.SinceAnswer.Seconds())
+		s.deliveries.Observe(e.SinceAnswer.Seconds())
 	}
-	if m.o.PerToken {
+	if m.detailed.Load() {
 		m.tally(e.Token).wrote(w, e)
 	}
 }
@@ -186,43 +194,4 @@ func resultName(r int) string {
 		return resultSuccess
 	}
 	return token.Class(r).String()
-}
-
-// prepare gives every provider its series before anything is counted, so that a
-// first failure is seen as an increase, and takes them from those that are gone.
-func (m *Metrics) prepare(present map[string]bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for p := range present {
-		if !m.providers[p] {
-			m.providers[p] = true
-			m.greet(p)
-		}
-	}
-	for p := range m.providers {
-		if !present[p] {
-			delete(m.providers, p)
-			gone := prometheus.Labels{"provider": p}
-			for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{m.requests, m.durations, m.throttled, m.retryAfter, m.writes, m.hooks, m.probes} {
-				v.DeletePartialMatch(gone)
-			}
-		}
-	}
-}
-
-func (m *Metrics) greet(provider string) {
-	for k := range requestKinds {
-		for r := range results {
-			m.requests.WithLabelValues(provider, k.String(), resultName(r))
-		}
-		m.durations.WithLabelValues(provider, k.String())
-	}
-	m.throttled.WithLabelValues(provider)
-	m.retryAfter.WithLabelValues(provider)
-	for _, result := range []string{resultSuccess, resultFailed} {
-		m.hooks.WithLabelValues(provider, result)
-	}
-	for _, result := range []string{resultRefused, resultFailed} {
-		m.probes.WithLabelValues(provider, result)
-	}
 }

@@ -32,6 +32,11 @@ type house struct {
 
 func (h *house) Status() []token.Status { return h.status }
 func (h *house) Facts() observe.Facts   { return h.facts }
+func (h *house) Each(f func(*token.Status)) {
+	for _, s := range h.status {
+		f(&s)
+	}
+}
 
 // scrape returns what a Prometheus gets that takes no compression.
 func scrape(t testing.TB, m *observe.Metrics, d observe.Daemon) string {
@@ -60,7 +65,7 @@ func busy(now time.Time) (*house, []refresher.Event) {
 		status: []token.Status{
 			{
 				Name: "ann", Provider: "rator", State: token.StateFresh, Generation: 7, IssuedAt: now.Add(-time.Hour), ExpiresAt: now.Add(time.Hour),
-				NextAttempt: now.Add(30 * time.Minute), Hook: &token.HookStatus{Generation: 7}, Probe: &token.ProbeStatus{At: now, OK: true},
+				NextAttempt: now.Add(30 * time.Minute), Due: now.Add(30 * time.Minute), Hook: &token.HookStatus{Generation: 7}, Probe: &token.ProbeStatus{At: now, OK: true},
 				Sinks: []token.SinkStatus{
 					{Kind: "file", Target: "/run/a", Generation: 7},
 					{Kind: "vault_kv", Target: `secret/"a\` + "\n", Generation: 6, LastError: &token.Problem{}},
@@ -68,14 +73,14 @@ func busy(now time.Time) (*house, []refresher.Event) {
 			},
 			{
 				Name: "ben", Provider: "rator", State: token.StateRetrying, Generation: 2, IssuedAt: now.Add(-time.Hour), ExpiresAt: now.Add(time.Minute),
-				NextAttempt: now, Failures: 3, Hook: &token.HookStatus{LastError: &token.Problem{}},
+				NextAttempt: now, Due: now.Add(-20 * time.Minute), Failures: 3, Hook: &token.HookStatus{LastError: &token.Problem{}},
 				Probe: &token.ProbeStatus{At: now, LastError: &token.Problem{}}, Sinks: []token.SinkStatus{{Kind: "file", Target: "/run/b", Generation: 2}},
 			},
 			{Name: "cas", Provider: "musement", State: token.StateHuman, Generation: 1, IssuedAt: now.Add(-2 * time.Hour), ExpiresAt: now.Add(-time.Hour), InFlight: true},
 			{Name: "dot", Provider: "musement", State: token.StateStandby},
 		},
 		facts: observe.Facts{
-			LoadedAt: now.Add(-time.Minute), Refused: true, ConfigHash: "0123456789abcdef",
+			Tokens: 4, LoadedAt: now.Add(-time.Minute), Refused: true, ConfigHash: "0123456789abcdef",
 			Certificates: []observe.Certificate{{Provider: "rator", Use: "client", NotAfter: now.Add(24 * time.Hour)}},
 			Replica:      &observe.Replica{Lease: "tokend", Shards: 3, Held: []int{1}, Members: 2},
 		},
@@ -105,8 +110,8 @@ func busy(now time.Time) (*house, []refresher.Event) {
 	}
 }
 
-func counted(perToken bool, events []refresher.Event) *observe.Metrics {
-	m := observe.NewMetrics(observe.MetricsOptions{Version: "1.2.3", PerToken: perToken})
+func counted(perTokenUpTo int, events []refresher.Event) *observe.Metrics {
+	m := observe.NewMetrics(observe.MetricsOptions{Version: "1.2.3", PerTokenUpTo: perTokenUpTo})
 	for _, e := range events {
 		m.Observe(e)
 	}
@@ -118,7 +123,7 @@ func TestMetricsSayWhatHappenedAndWhatIsTheCase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		h, events := busy(now)
-		got := strings.Split(scrape(t, counted(true, events), h), "\n")
+		got := strings.Split(scrape(t, counted(10, events), h), "\n")
 		at := func(d time.Duration) string {
 			return strconv.FormatInt(now.Add(d).Unix(), 10)
 		}
@@ -187,7 +192,7 @@ func TestMetricsSayWhatHappenedAndWhatIsTheCase(t *testing.T) {
 func TestMetricsParseAndKeepPrometheusConventions(t *testing.T) {
 	t.Parallel()
 	h, events := busy(time.Now())
-	text := scrape(t, counted(true, events), h)
+	text := scrape(t, counted(10, events), h)
 	seen := map[string]bool{}
 	for _, f := range parse(t, text) {
 		for _, series := range f.GetMetric() {
@@ -210,7 +215,7 @@ func TestMetricsParseAndKeepPrometheusConventions(t *testing.T) {
 func TestSumsAloneNameNoTokenAndNoTarget(t *testing.T) {
 	t.Parallel()
 	h, events := busy(time.Now())
-	all, sums := scrape(t, counted(true, events), h), scrape(t, counted(false, events), h)
+	all, sums := scrape(t, counted(10, events), h), scrape(t, counted(0, events), h)
 	for _, name := range []string{"tokend_token_", "/run/a", `"ann"`, "secret/"} {
 		if strings.Contains(sums, name) {
 			t.Errorf("%q is in the sums", name)
@@ -230,7 +235,7 @@ func TestSumsAloneNameNoTokenAndNoTarget(t *testing.T) {
 func TestProvidersHaveTheirSeriesFromTheFirstScrape(t *testing.T) {
 	t.Parallel()
 	h, _ := busy(time.Now())
-	text := scrape(t, counted(true, nil), h)
+	text := scrape(t, counted(10, nil), h)
 	for _, class := range []token.Class{token.NotSent, token.Ambiguous, token.Transient, token.Rejected, token.Misconfigured} {
 		if want := fmt.Sprintf(`tokend_provider_requests_total{kind="login",provider="rator",result=%q} 0`, class.String()); !strings.Contains(text, want) {
 			t.Errorf("there is no %s", want)
@@ -246,7 +251,7 @@ func TestProvidersHaveTheirSeriesFromTheFirstScrape(t *testing.T) {
 func TestSeriesOfWhatIsGoneEnd(t *testing.T) {
 	t.Parallel()
 	h, events := busy(time.Now())
-	m := counted(true, events)
+	m := counted(10, events)
 	before := scrape(t, m, h)
 	h.status = h.status[2:] // rator and its tokens are no longer configured
 	m.Observe(refresher.Event{Kind: refresher.Retired, Token: "ann", Provider: "rator"})
@@ -264,7 +269,7 @@ func TestSeriesOfWhatIsGoneEnd(t *testing.T) {
 
 func TestTokensComeAndGoBetweenScrapes(t *testing.T) {
 	t.Parallel()
-	m := observe.NewMetrics(observe.MetricsOptions{PerToken: true})
+	m := observe.NewMetrics(observe.MetricsOptions{PerTokenUpTo: 10})
 	h, events := busy(time.Now())
 	var writers sync.WaitGroup
 	for range 4 {
@@ -289,7 +294,7 @@ func TestTokensComeAndGoBetweenScrapes(t *testing.T) {
 func TestScrapesAreCompressedForWhoTakesIt(t *testing.T) {
 	t.Parallel()
 	h, events := busy(time.Now())
-	m := counted(true, events)
+	m := counted(10, events)
 	r := httptest.NewRequest("GET", "/metrics", nil)
 	r.Header.Set("Accept-Encoding", "gzip")
 	w := httptest.NewRecorder()
@@ -320,7 +325,7 @@ func TestScrapesAtOnceAreBounded(t *testing.T) {
 	t.Parallel()
 	h, _ := busy(time.Now())
 	s := slow{house: h, began: make(chan struct{}), goOn: make(chan struct{})}
-	handler := counted(true, nil).Handler(s)
+	handler := counted(10, nil).Handler(s)
 	get := func() int {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
@@ -357,7 +362,7 @@ func fleet(n int) (*house, []refresher.Event) {
 // A refresh of a fleet's token passes here some thousand times a second.
 func TestCountingAllocatesNothing(t *testing.T) {
 	_, events := fleet(1)
-	m := counted(true, events)
+	m := counted(10, events)
 	if n := testing.AllocsPerRun(100, func() {
 		for _, e := range events {
 			m.Observe(e)
@@ -369,7 +374,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 
 func BenchmarkObserveRefresh(b *testing.B) {
 	_, events := fleet(10_000)
-	m := counted(true, events)
+	m := counted(10, events)
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
@@ -386,7 +391,7 @@ func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 func BenchmarkScrapeOfTenThousandTokens(b *testing.B) {
 	h, events := fleet(10_000)
-	m := counted(true, events)
+	m := counted(10, events)
 	handler := m.Handler(h)
 	for _, encoding := range []string{"identity", "gzip"} {
 		b.Run(encoding, func(b *testing.B) {
@@ -397,5 +402,33 @@ func BenchmarkScrapeOfTenThousandTokens(b *testing.B) {
 				handler.ServeHTTP(discard{httptest.NewRecorder()}, r)
 			}
 		})
+	}
+}
+
+// A fleet has no series of its tokens, as 14 for each are a lot, until it is small
+// enough again.
+func TestSeriesOfTokensHaveABound(t *testing.T) {
+	t.Parallel()
+	h, events := busy(time.Now())
+	m := counted(4, events)
+	perToken := func() (n int) {
+		for _, line := range strings.Split(scrape(t, m, h), "\n") {
+			if strings.HasPrefix(line, "tokend_token_") {
+				n++
+			}
+		}
+		return n
+	}
+	few := perToken()
+	h.facts.Tokens = 5
+	if n := perToken(); few < 30 || n != 0 {
+		t.Errorf("%d series of four tokens, %d of five", few, n)
+	}
+	if text := scrape(t, m, h); !strings.Contains(text, "tokend_metrics_per_token 0\n") || !strings.Contains(text, `tokend_tokens{provider="rator",state="fresh"} 1`) {
+		t.Error("the sums are not there, or it does not say what is left out")
+	}
+	h.facts.Tokens = 4
+	if n := perToken(); n == 0 || !strings.Contains(scrape(t, m, h), "tokend_metrics_per_token 1\n") {
+		t.Errorf("%d series when they are few again", n)
 	}
 }

@@ -11,7 +11,6 @@ type row struct {
 	*token.Status
 	labels   string
 	requests [requestKinds][results]uint64
-	due      time.Time
 	sinks    []sinkRow
 }
 
@@ -36,15 +35,10 @@ func (m *Metrics) rows(all []token.Status, scrape uint64) []row {
 		r := row{Status: s}
 		t.mu.Lock()
 		t.seen = max(t.seen, scrape)
-		if s.Failures == 0 && !s.InFlight && !s.NextAttempt.IsZero() {
-			t.due = s.NextAttempt // what a start or a reload has planned
-		}
-		r.due, r.requests = t.due, t.requests
-		if m.o.PerToken {
-			buf = buf[:0].add("token", s.Name).add("provider", s.Provider)
-			r.labels = string(buf)
-			buf = r.join(t, buf)
-		}
+		r.requests = t.requests
+		buf = buf[:0].add("token", s.Name).add("provider", s.Provider)
+		r.labels = string(buf)
+		buf = r.join(t, buf)
 		t.mu.Unlock()
 		rows = append(rows, r)
 	}
@@ -73,11 +67,11 @@ func (r *row) join(t *tally, buf pairs) pairs {
 
 // late tells that a token is valid, but that half of the time between its
 // planned replacement and its expiry has passed.
-func (r *row) late(now time.Time) bool {
-	if r.due.IsZero() || !now.Before(r.ExpiresAt) {
+func late(s *token.Status, now time.Time) bool {
+	if s.Due.IsZero() || !now.Before(s.ExpiresAt) {
 		return false
 	}
-	return now.After(r.due.Add(r.ExpiresAt.Sub(r.due) / 2))
+	return now.After(s.Due.Add(s.ExpiresAt.Sub(s.Due) / 2))
 }
 
 // provider is the sum of a provider's tokens at one scrape.
@@ -93,24 +87,29 @@ type provider struct {
 	failing  int
 }
 
-func (p *provider) add(r *row, now time.Time) {
-	if r.InFlight {
+// add counts a token in.
+func (p *provider) add(s *token.Status, now time.Time) {
+	p.states[s.State]++
+	if s.State == token.StateStandby {
+		return // the replica that keeps it tells the rest
+	}
+	if s.InFlight {
 		p.inFlight++
-	} else if !r.NextAttempt.IsZero() && !r.NextAttempt.After(now) {
+	} else if !s.NextAttempt.IsZero() && !s.NextAttempt.After(now) {
 		p.due++
 	}
-	if r.late(now) {
+	if late(s, now) {
 		p.late++
 	}
-	if now.Before(r.ExpiresAt) && (p.earliest.IsZero() || r.ExpiresAt.Before(p.earliest)) {
-		p.earliest = r.ExpiresAt
+	if now.Before(s.ExpiresAt) && (p.earliest.IsZero() || s.ExpiresAt.Before(p.earliest)) {
+		p.earliest = s.ExpiresAt
 	}
-	for i := range r.Sinks {
+	for i := range s.Sinks {
 		p.sinks++
-		if r.Sinks[i].Generation != r.Generation {
+		if s.Sinks[i].Generation != s.Generation {
 			p.behind++
 		}
-		if r.Sinks[i].LastError != nil {
+		if s.Sinks[i].LastError != nil {
 			p.failing++
 		}
 	}

@@ -45,11 +45,23 @@ func (m *Metrics) Handler(d Daemon) http.Handler {
 
 // write does one scrape.
 func (m *Metrics) write(w *bufio.Writer, d Daemon, now time.Time) error {
-	status, facts := d.Status(), d.Facts()
+	facts := d.Facts()
+	detailed := m.o.PerTokenUpTo > 0 && facts.Tokens <= m.o.PerTokenUpTo
+	m.detailed.Store(detailed)
 	scrape := m.scrapes.Add(1)
-	rows := m.rows(status, scrape)
+	var all []token.Status
+	each := d.Each
+	if detailed {
+		all = d.Status()
+		each = func(f func(*token.Status)) {
+			for i := range all {
+				f(&all[i])
+			}
+		}
+	}
+	providers := sums(each, now)
+	rows := m.rows(all, scrape)
 	m.forget(scrape)
-	providers := sums(status, rows, now)
 	present := make(map[string]bool, len(providers))
 	for _, p := range providers {
 		present[p.name] = true
@@ -65,31 +77,25 @@ func (m *Metrics) write(w *bufio.Writer, d Daemon, now time.Time) error {
 		}
 	}
 	x := &exposition{w: w}
-	x.facts(facts)
+	x.facts(facts, detailed)
 	x.providers(providers)
-	if m.o.PerToken {
+	if detailed {
 		x.tokens(rows, now)
 	}
 	return nil
 }
 
 // sums adds up tokens by provider; the list is sorted.
-func sums(status []token.Status, rows []row, now time.Time) []*provider {
+func sums(each func(func(*token.Status)), now time.Time) []*provider {
 	all := map[string]*provider{}
-	of := func(name string) *provider {
-		p := all[name]
+	each(func(s *token.Status) {
+		p := all[s.Provider]
 		if p == nil {
-			p = &provider{name: name, states: map[token.State]int{}}
-			all[name] = p
+			p = &provider{name: s.Provider, states: map[token.State]int{}}
+			all[s.Provider] = p
 		}
-		return p
-	}
-	for i := range status {
-		of(status[i].Provider).states[status[i].State]++
-	}
-	for i := range rows {
-		of(rows[i].Provider).add(&rows[i], now)
-	}
+		p.add(s, now)
+	})
 	sorted := make([]*provider, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		sorted = append(sorted, all[name])
@@ -98,13 +104,15 @@ func sums(status []token.Status, rows []row, now time.Time) []*provider {
 }
 
 // facts writes what is the case with the daemon.
-func (x *exposition) facts(f Facts) {
+func (x *exposition) facts(f Facts, detailed bool) {
 	x.family("tokend_config_last_reload_successful", gauge, "Whether the newest configuration is the one that runs.")
 	x.sample("", flag(!f.Refused))
 	x.family("tokend_config_last_reload_success_timestamp_seconds", gauge, "When the running configuration was loaded.")
 	x.sample("", seconds(f.LoadedAt))
 	x.family("tokend_config_info", gauge, "A hash of what the running configuration describes, secrets left out; always 1. Replicas with the same hash keep the same tokens.")
 	x.sample(string(pairs(nil).add("hash", f.ConfigHash)), 1)
+	x.family("tokend_metrics_per_token", gauge, "Whether there are series of every token and its sinks. Unless the configuration says, there are as long as the tokens are few.")
+	x.sample("", flag(detailed))
 	if len(f.Certificates) > 0 {
 		x.family("tokend_certificate_expiry_timestamp_seconds", gauge, "When a certificate ends that a provider's tls block names: the client's own, or the first of its authorities.")
 		for _, c := range f.Certificates {

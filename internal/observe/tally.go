@@ -58,7 +58,6 @@ func writeOf(k refresher.Kind) writeResult {
 type tally struct {
 	mu       sync.Mutex
 	requests [requestKinds][results]uint64
-	due      time.Time // when the current generation is to be replaced, as planned when it came
 	sinks    []sinkTally
 	seen     uint64 // the scrape that last met the token
 }
@@ -77,13 +76,10 @@ func (m *Metrics) tally(name string) *tally {
 	return t.(*tally)
 }
 
-func (t *tally) requested(k requestKind, result int, next time.Time) {
+func (t *tally) requested(k requestKind, result int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.requests[k][result]++
-	if result == 0 {
-		t.due = next
-	}
 }
 
 func (t *tally) wrote(w writeResult, e refresher.Event) {

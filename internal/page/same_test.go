@@ -25,6 +25,9 @@ func leaves(v reflect.Value, path string, f func(path string, v reflect.Value)) 
 		leaves(v.Index(0), path, f)
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
+			if v.Type().Field(i).Tag.Get("json") == "-" {
+				continue // no reader gets it
+			}
 			leaves(v.Field(i), path+"."+v.Type().Field(i).Name, f)
 		}
 	default:

@@ -24,6 +24,7 @@ type entry struct {
 	save      *saver // nil until it was needed
 
 	planned  time.Time // the instant the current or last attempt was due
+	due      time.Time // the same of the first attempt since the last success
 	floor    time.Time // no request before: hot-loop immunity
 	failures int
 	fruitful time.Time // the last success

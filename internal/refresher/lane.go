@@ -48,7 +48,7 @@ const (
 	mostWave  = 64
 	waveTime  = 5 * time.Millisecond
 
-	rampEvery = 20 * time.Millisecond
+	rampEvery = 50 * time.Millisecond
 	maxRamp   = 1 << 20
 
 	leastWindow = 4 // an outage is probed by this many at once, so that one hung probe does not hide its end

@@ -15,7 +15,7 @@ const (
 	// together is committed and synced together, which costs a fraction of doing it
 	// one by one, and a process that is roused less often sleeps better.
 	slackShare = 0.01
-	mostSlack  = time.Second
+	mostSlack  = 400 * time.Millisecond
 	// company bounds how many go along.
 	company = 256
 	// stepTolerance is how far wall clock and monotonic clock may drift apart
@@ -253,7 +253,7 @@ func (r *Refresher) settleClock(t *try) (now time.Time) {
 }
 
 func (e *entry) shift(d time.Duration) {
-	for _, t := range []*time.Time{&e.rec.IssuedAt, &e.rec.ExpiresAt, &e.floor, &e.fruitful, &e.expiredAt} {
+	for _, t := range []*time.Time{&e.rec.IssuedAt, &e.rec.ExpiresAt, &e.floor, &e.fruitful, &e.expiredAt, &e.due} {
 		if !t.IsZero() {
 			*t = t.Add(d)
 		}

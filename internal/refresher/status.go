@@ -15,18 +15,42 @@ func (r *Refresher) Status() []token.Status {
 	now := r.now()
 	all := make([]token.Status, 0, len(r.specs))
 	for _, e := range r.entries {
-		all = append(all, e.status(now))
+		all = append(all, e.status(now, make([]token.SinkStatus, 0, len(e.deliveries))))
 	}
 	for _, s := range r.specs {
 		if r.entries[s.Name] == nil {
-			all = append(all, token.Status{Name: s.Name, Provider: s.Provider, Grant: s.Grant, State: token.StateStandby, Sinks: []token.SinkStatus{}})
+			all = append(all, standing(s, []token.SinkStatus{}))
 		}
 	}
 	slices.SortFunc(all, func(a, b token.Status) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }
 
-func (e *entry) status(now time.Time) token.Status {
+// Each calls f for every token, in no order, without making a list of them first.
+// f must be quick and must not call the Refresher. What it is given holds no secret
+// and serves for the next token after it.
+func (r *Refresher) Each(f func(*token.Status)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	var s token.Status
+	for _, spec := range r.specs {
+		if e := r.entries[spec.Name]; e != nil {
+			s = e.status(now, s.Sinks[:0])
+		} else {
+			s = standing(spec, s.Sinks[:0])
+		}
+		f(&s)
+	}
+}
+
+// standing is the status of a token that another replica keeps.
+func standing(s *Spec, sinks []token.SinkStatus) token.Status {
+	return token.Status{Name: s.Name, Provider: s.Provider, Grant: s.Grant, State: token.StateStandby, Sinks: sinks}
+}
+
+// status describes the token, its sinks in the given list.
+func (e *entry) status(now time.Time, sinks []token.SinkStatus) token.Status {
 	s := token.Status{
 		Name: e.spec.Name, Provider: e.spec.Provider, Grant: e.spec.Grant,
 		State: e.state(now), Generation: e.rec.Generation,
@@ -34,10 +58,13 @@ func (e *entry) status(now time.Time) token.Status {
 		InFlight: e.busy, Refreshable: e.usesRefresh(),
 		Refreshes: e.refreshes, Logins: e.logins, Attempts: e.attempts, Failures: e.failures,
 		LastSuccess: e.fruitful, LastError: e.problem,
-		Sinks: make([]token.SinkStatus, 0, len(e.deliveries)),
+		Sinks: sinks, Due: e.due,
 	}
 	if !e.busy {
 		s.NextAttempt = e.next.at
+		if e.failures == 0 {
+			s.Due = e.next.at
+		}
 	}
 	if k := e.choose(now); k != none && !e.next.at.IsZero() {
 		s.NextKind = k.String()

@@ -26,6 +26,7 @@ type Status struct {
 	ExpiresAt   time.Time    `json:"expires_at,omitzero"`
 	NextAttempt time.Time    `json:"next_attempt,omitzero"`
 	NextKind    string       `json:"next_kind,omitempty"` // "refresh" or "login"
+	Due         time.Time    `json:"-"`                   // when it is to be replaced, as planned when it came; retries do not move it
 	InFlight    bool         `json:"in_flight"`
 	Refreshable bool         `json:"refreshable"` // a refresh token is held and used
 	Refreshes   uint64       `json:"refreshes"`   // answered refreshes since the start

@@ -25,6 +25,8 @@ func (b *bench) lines() []line {
 		{"cpu", "CPU per refresh, fsync on", "140 µs", "≤ 0.6× the loop", within(0.6), true},
 		{"cpu on tmpfs", "the same on tmpfs", "65 µs", "≤ 0.6× the loop", within(0.6), true},
 		{"observed", "CPU per refresh with metrics scraped every 15 s, page and log, on tmpfs", "", "≤ 1.05× without", upTo(1.05), false},
+		{"observed, per token", "the same, with metrics of every token (`per_token = true`)", "", "–", nil, false},
+		{"observed, read", "the same, with somebody reading the page", "", "–", nil, false},
 		{"memory", "resident memory per token", "1–2 KiB", "≤ 4 KiB", upTo(4), false},
 		{"lateness", "lateness against plan, p99", "request + 10 ms", "≤ 0.1 s", upTo(0.1), false},
 	}

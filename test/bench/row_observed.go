@@ -6,58 +6,113 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
 // scrapeEvery is Prometheus' interval as its users set it.
 const scrapeEvery = 15 * time.Second
 
-// observed measures what it costs to be looked at: the same lifetime on tmpfs once
-// without an http block and with a log of warnings alone, and once with metrics that
-// are scraped, the status page ready and every refresh in the log.
+// observer is one way of being looked at.
+type observer struct {
+	row      string
+	http     bool // metrics, which are scraped, and every refresh in the log
+	perToken bool // metrics of every token
+	reader   bool // of the status page
+}
+
+// observed measures what it costs to be looked at. Daemons that are looked at in
+// several ways, or not at all, each with all tokens and a server of its own, run at
+// the same time: one after the other, they would meet the machine in moods that
+// differ by more than what is to be measured.
 func (b *bench) observed(ctx context.Context, sys system) error {
 	if _, ok := sys.(tokend); !ok || b.tmpfs == "" {
 		return nil
 	}
-	if err := b.lookedAt(ctx, b.whole(sys), "unobserved"); err != nil {
+	observers := []observer{
+		{row: "unobserved"},
+		{row: "observed", http: true},
+		{row: "observed, per token", http: true, perToken: true},
+		{row: "observed, read", http: true, reader: true},
+	}
+	if err := b.lookAt(ctx, sys, observers, nil); err != nil {
 		return err
 	}
-	st := b.whole(sys)
-	address, err := freeAddress()
-	if err != nil {
-		return err
+	without := b.cells["unobserved"][sys.name()]
+	for _, o := range observers[1:] {
+		with := b.cells[o.row][sys.name()]
+		share := with.value / max(without.value, 1)
+		b.put(o.row, sys.name(), cell{value: share, text: fmt.Sprintf("%s, without %s = %.2f×", with.text, without.text, share), bad: with.bad || without.bad})
 	}
-	st.http = address
-	if err := b.lookedAt(ctx, st, "observed"); err != nil {
-		return err
-	}
-	without, with := b.cells["unobserved"][sys.name()], b.cells["observed"][sys.name()]
-	share := with.value / max(without.value, 1)
-	b.put("observed", sys.name(), cell{value: share, text: fmt.Sprintf("%s, without %s = %.2f×", with.text, without.text, share), bad: with.bad || without.bad})
 	return nil
 }
 
-func (b *bench) lookedAt(ctx context.Context, st *stage, row string) error {
+// lookAt starts a daemon for each observer, then watches all of them over the same
+// lifetime.
+func (b *bench) lookAt(ctx context.Context, sys system, observers []observer, started []*stage) error {
+	if len(started) == len(observers) {
+		return b.look(ctx, observers, started)
+	}
+	o, st := observers[len(started)], b.whole(sys)
+	if o.http {
+		address, err := freeAddress()
+		if err != nil {
+			return err
+		}
+		st.http, st.perToken = address, o.perToken
+	}
 	return b.on(ctx, st, b.tmpfs, func() error {
-		if err := b.coldOn(ctx, st, "cold on tmpfs"); err != nil {
+		if _, err := st.cold(ctx); err != nil {
 			return err
 		}
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		failed := make(chan error, 1)
-		if st.http != "" {
-			go func() { failed <- scrape(ctx, "http://"+st.http+"/metrics") }()
-		}
-		if err := b.leaveAlone(ctx, st, row, false); err != nil {
-			return err
-		}
-		select {
-		case err := <-failed:
-			return err
-		default:
-			return nil
-		}
+		return b.lookAt(ctx, sys, observers, append(started, st))
 	})
+}
+
+func (b *bench) look(ctx context.Context, observers []observer, stages []*stage) error {
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
+	var lookers sync.WaitGroup
+	failed := make(chan error, 2*len(stages))
+	spans := make([]*span, len(stages))
+	for i, st := range stages {
+		if st.http != "" {
+			lookers.Go(func() { failed <- scrape(looking, "http://"+st.http+"/metrics") })
+		}
+		if observers[i].reader {
+			lookers.Go(func() { failed <- read(looking, "http://"+st.http+"/api/v1/events") })
+		}
+	}
+	for i, st := range stages {
+		var err error
+		if spans[i], err = begin(st); err != nil {
+			return err
+		}
+	}
+	for _, st := range stages {
+		if err := st.until(ctx, spans[0].from.Add(b.lifetime)); err != nil {
+			return err
+		}
+	}
+	for _, s := range spans {
+		if err := s.end(); err != nil {
+			return err
+		}
+	}
+	for i, s := range spans {
+		if err := b.settle(ctx, s, observers[i].row); err != nil {
+			return err
+		}
+	}
+	stop()
+	lookers.Wait()
+	close(failed)
+	for err := range failed {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scrape asks for metrics as Prometheus does, until ctx ends.
@@ -74,6 +129,14 @@ func scrape(ctx context.Context, url string) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// read follows the events of the status page, until ctx ends.
+func read(ctx context.Context, url string) error {
+	if err := fetch(ctx, url); ctx.Err() == nil {
+		return fmt.Errorf("reading the page's events ended: %w", err)
+	}
+	return nil
 }
 
 func fetch(ctx context.Context, url string) error {

@@ -72,29 +72,17 @@ func (b *bench) listen(ctx context.Context, st *stage, up time.Time) ([]plans, e
 
 // leaveAlone watches one lifetime from outside: CPU time per refresh, and memory.
 func (b *bench) leaveAlone(ctx context.Context, st *stage, row string, memory bool) error {
-	before, err := st.child.CPU()
+	s, err := begin(st)
 	if err != nil {
 		return err
 	}
-	from := time.Now()
-	to := from.Add(b.lifetime)
-	resident, err := b.resident(ctx, st, to)
+	resident, err := b.resident(ctx, st, s.from.Add(b.lifetime))
 	if err != nil {
 		return err
 	}
-	after, err := st.child.CPU()
-	if err != nil {
+	if err := s.end(); err != nil {
 		return err
 	}
-	to = time.Now()
-	events, err := st.admin.Events(ctx, 0)
-	if err != nil {
-		return err
-	}
-	refreshes := issuedBetween(events, from, to)
-	each := float64((after - before).Microseconds()) / float64(max(refreshes, 1))
-	b.put(row, st.system.name(), cell{value: each, text: fmt.Sprintf("%.0f µs", each), bad: refreshes == 0})
-	b.progress("%s: %.0f µs CPU for each of %d refreshes", st.system.name(), each, refreshes)
 	if memory {
 		m, err := st.child.Memory()
 		if err != nil {
@@ -102,6 +90,38 @@ func (b *bench) leaveAlone(ctx context.Context, st *stage, row string, memory bo
 		}
 		b.put("resident", st.system.name(), cell{value: resident, text: m.String()})
 	}
+	return b.settle(ctx, s, row)
+}
+
+// span is a time over which a system's CPU time is read.
+type span struct {
+	stage    *stage
+	from, to time.Time
+	before   time.Duration // of CPU time
+	took     time.Duration
+}
+
+func begin(st *stage) (*span, error) {
+	before, err := st.child.CPU()
+	return &span{stage: st, from: time.Now(), before: before}, err
+}
+
+func (s *span) end() error {
+	after, err := s.stage.child.CPU()
+	s.to, s.took = time.Now(), after-s.before
+	return err
+}
+
+// settle puts down the CPU time for each refresh of a span.
+func (b *bench) settle(ctx context.Context, s *span, row string) error {
+	events, err := s.stage.admin.Events(ctx, 0)
+	if err != nil {
+		return err
+	}
+	refreshes := issuedBetween(events, s.from, s.to)
+	each := float64(s.took.Microseconds()) / float64(max(refreshes, 1))
+	b.put(row, s.stage.system.name(), cell{value: each, text: fmt.Sprintf("%.0f µs", each), bad: refreshes == 0})
+	b.progress("%s: %.0f µs CPU for each of %d refreshes (%s)", s.stage.system.name(), each, refreshes, row)
 	return nil
 }
 

@@ -24,6 +24,7 @@ type stage struct {
 	lifetime time.Duration
 	rate     int    // requests a second that tokend is told of; 0: it must find out
 	http     string // the address of tokend's http block; empty: none, and a log of warnings alone
+	perToken bool   // metrics of every token, however many there are
 
 	folder  string
 	server  *process.Child

@@ -49,6 +49,9 @@ func tokendConfig(st *stage) string {
 	level, http := "warn", ""
 	if st.http != "" {
 		level, http = "info", fmt.Sprintf("http {\n  address = %q\n}\n", st.http)
+		if st.perToken {
+			http += "metrics {\n  per_token = true\n}\n"
+		}
 	}
 	return fmt.Sprintf(`%sstate "file" {
   path = %q
