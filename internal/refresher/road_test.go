@@ -394,3 +394,36 @@ func TestRestartWithLiveTokensMakesNoRequest(t *testing.T) {
 		}
 	})
 }
+
+// Retries do not move the instant at which a token was to be replaced: how late it
+// is shows against that. Each tells what Status does, in any order.
+func TestStatusTellsWhenATokenWasDueHoweverOftenItIsRetried(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		s := &server{lifetime: time.Hour}
+		g.apply(g.spec("a", s, &slot{}), g.spec("b", &server{lifetime: time.Hour}))
+		due := g.status("a").Due
+		if due.IsZero() || !due.Equal(g.status("a").NextAttempt) {
+			t.Fatalf("due at %v, next attempt at %v", due, g.status("a").NextAttempt)
+		}
+		s.script(func(context.Context, call, int) (token.Answer, error, bool) { return token.Answer{}, unavailable(), true })
+		pass(due.Sub(g.now()) + 2*time.Minute)
+		if st := g.status("a"); st.Failures < 2 || !st.Due.Equal(due) {
+			t.Errorf("after %d failures it is due at %v, not %v", st.Failures, st.Due, due)
+		}
+		var each []token.Status
+		g.r.Each(func(s *token.Status) {
+			kept := *s
+			kept.Sinks = slices.Clone(s.Sinks)
+			each = append(each, kept)
+		})
+		slices.SortFunc(each, func(a, b token.Status) int { return strings.Compare(a.Name, b.Name) })
+		if all := g.r.Status(); len(all) != 2 || !reflect.DeepEqual(each, all) {
+			t.Errorf("Each tells\n%v, Status\n%v", each, all)
+		}
+		s.script(nil)
+		pass(2 * time.Minute)
+		if st := g.status("a"); st.Failures != 0 || !st.Due.After(due) {
+			t.Errorf("after it came, with %d failures, it is due at %v", st.Failures, st.Due)
+		}
+	})
+}
