@@ -27,7 +27,6 @@ error.`,
 			if err := harden(); err != nil {
 				return err
 			}
-			slim()
 			return serve(cmd.Context(), pathsOr(paths), cmd.ErrOrStderr())
 		},
 	}
@@ -35,12 +34,18 @@ error.`,
 	return cmd
 }
 
-// slim lets the heap grow by three fifths between two collections, rather than to
-// its double: most of a daemon's heap is its tokens, which stay, and a request
-// leaves little behind. GOGC, when it is set, has its way.
-func slim() {
+// How much the heap may grow between two collections, in percent. A start makes
+// nothing but what stays, and what it leaves behind is given back soon after; from
+// then on most of the heap is tokens, and a request leaves little behind.
+const (
+	growthAtStart = 400
+	growth        = 60
+)
+
+// grow sets that, unless GOGC has its way.
+func grow(percent int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(60)
+		debug.SetGCPercent(percent)
 	}
 }
 
@@ -55,6 +60,7 @@ func serve(ctx context.Context, paths []string, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	grow(growthAtStart)
 	a, err := app.New(ctx, app.Options{ConfigPaths: paths, LogOutput: log, Version: buildVersion().Version, Manager: manager})
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -63,6 +69,7 @@ func serve(ctx context.Context, paths []string, log io.Writer) error {
 		return err
 	}
 
+	grow(growth)
 	running, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(func() {

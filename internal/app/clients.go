@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokend-project/tokend/internal/config"
 	"github.com/tokend-project/tokend/internal/kube"
+	"github.com/tokend-project/tokend/internal/sinks"
 	vaultsink "github.com/tokend-project/tokend/internal/sinks/vault"
 	"github.com/tokend-project/tokend/internal/vault"
 )
@@ -27,6 +28,10 @@ type clients struct {
 	clusters map[cluster]*kube.Client
 	vaults   []*vaultClient
 	kept     map[any]bool // of these clients, those of state and ha, which are taken at start alone
+	found    map[any]any  // the client of a block of the configuration that is being taken up
+
+	templates sinks.Templates // of that configuration
+
 	// background runs f until stop, or until run ends; nil before run.
 	background func(f func(context.Context)) (stop context.CancelFunc)
 	parts      sync.WaitGroup
@@ -59,7 +64,7 @@ type mount struct {
 }
 
 func newClients(logger *slog.Logger) *clients {
-	return &clients{logger: logger, clusters: map[cluster]*kube.Client{}, kept: map[any]bool{}}
+	return &clients{logger: logger, clusters: map[cluster]*kube.Client{}, kept: map[any]bool{}, found: map[any]any{}}
 }
 
 func clusterOf(k *config.Kubernetes) cluster   { return cluster{*k, fileDigest(k.Kubeconfig)} }
@@ -80,15 +85,19 @@ func content(path string) []byte {
 func (c *clients) kubernetes(k *config.Kubernetes) (*kube.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if known, ok := c.found[k].(*kube.Client); ok {
+		return known, nil
+	}
 	key := clusterOf(k)
 	if known := c.clusters[key]; known != nil {
+		c.found[k] = known
 		return known, nil
 	}
 	made, err := kube.New(kube.Options{Name: k.Name, Kubeconfig: k.Kubeconfig, Context: k.Context, QPS: k.QPS, Burst: k.Burst, Logger: c.logger})
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes %q: %w", k.Name, err)
 	}
-	c.clusters[key] = made
+	c.clusters[key], c.found[k] = made, made
 	return made, nil
 }
 
@@ -96,8 +105,12 @@ func (c *clients) kubernetes(k *config.Kubernetes) (*kube.Client, error) {
 func (c *clients) vault(v *config.Vault) (*vaultClient, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if known, ok := c.found[v].(*vaultClient); ok {
+		return known, nil
+	}
 	of := serverOf(v)
 	if i := slices.IndexFunc(c.vaults, func(known *vaultClient) bool { return known.is(of) }); i >= 0 {
+		c.found[v] = c.vaults[i]
 		return c.vaults[i], nil
 	}
 	made, err := vault.New(vaultOptions(v, c.logger))
@@ -106,6 +119,7 @@ func (c *clients) vault(v *config.Vault) (*vaultClient, error) {
 	}
 	client := &vaultClient{Client: made, of: of, monitor: vaultsink.NewMonitor(0), mounts: map[mount]*vault.KV{}}
 	c.vaults = append(c.vaults, client)
+	c.found[v] = client
 	if c.background != nil {
 		client.stop = c.background(client.run)
 	}
@@ -189,7 +203,9 @@ func (c *clients) retain(clusters []*config.Kubernetes, vaults []*config.Vault) 
 		servers[i] = serverOf(v)
 	}
 	var closing []func()
+	c.templates.Forget()
 	c.mu.Lock()
+	clear(c.found)
 	for key, client := range c.clusters {
 		if !used[key] && !c.kept[client] {
 			delete(c.clusters, key)

@@ -18,11 +18,14 @@ import (
 // that a client secret in one cannot be guessed from it without the salt. Not
 // safe for concurrent use.
 type printer struct {
-	mac  hash.Hash
-	size [8]byte
+	mac    hash.Hash
+	size   [8]byte
+	blocks map[any]string // what was printed of blocks that many share
 }
 
-func newPrinter(salt []byte) *printer { return &printer{mac: hmac.New(sha256.New, salt)} }
+func newPrinter(salt []byte) *printer {
+	return &printer{mac: hmac.New(sha256.New, salt), blocks: map[any]string{}}
+}
 
 // begin starts a fingerprint of the kind of thing that what names.
 func (p *printer) begin(what string) *printer {
@@ -74,6 +77,16 @@ func (p *printer) dur(values ...time.Duration) *printer {
 
 // any is for plain values without secrets and without maps.
 func (p *printer) any(v any) *printer { return p.str(fmt.Sprintf("%#v", v)) }
+
+// block is any for what there is to say of a block that many share.
+func (p *printer) block(b any, what func() any) *printer {
+	text, ok := p.blocks[b]
+	if !ok {
+		text = fmt.Sprintf("%#v", what())
+		p.blocks[b] = text
+	}
+	return p.str(text)
+}
 
 func (p *printer) sum() refresher.Fingerprint {
 	var b [sha256.Size]byte

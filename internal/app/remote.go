@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokend-project/tokend/internal/config"
 	"github.com/tokend-project/tokend/internal/kube"
+	"github.com/tokend-project/tokend/internal/sinks"
 	"github.com/tokend-project/tokend/internal/token"
 	"github.com/tokend-project/tokend/internal/vault"
 )
@@ -63,14 +64,14 @@ func unavailable(err error) error { return fmt.Errorf("%w: %w", config.ErrUnavai
 func load(ctx context.Context, paths []string, from *clients) (*config.Config, *config.Report) {
 	ctx, cancel := context.WithTimeout(ctx, readFor)
 	defer cancel()
-	return config.LoadContext(ctx, paths, config.Options{CheckTemplate: CheckTemplate, Remote: remote{from}})
+	return config.LoadContext(ctx, paths, config.Options{CheckTemplate: from.templates.Check, Remote: remote{from}})
 }
 
 // Load reads a configuration to look at it. Offline, nothing is read from
 // Kubernetes and Vault; what hangs on it is not checked.
 func Load(ctx context.Context, paths []string, offline bool) (*config.Config, *config.Report) {
 	if offline {
-		return config.LoadContext(ctx, paths, config.Options{CheckTemplate: CheckTemplate})
+		return config.LoadContext(ctx, paths, config.Options{CheckTemplate: new(sinks.Templates).Check})
 	}
 	from := newClients(slog.New(slog.DiscardHandler))
 	defer from.close()

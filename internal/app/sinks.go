@@ -45,7 +45,7 @@ func writers() map[string]int {
 }
 
 func (d *destinations) file(f *config.FileSink, pr *printer) (refresher.SinkSpec, error) {
-	format, err := fileFormat(f)
+	format, err := d.fileFormat(f)
 	if err != nil {
 		return refresher.SinkSpec{}, fmt.Errorf("sink %q %s: %w", "file", f.Path, err)
 	}
@@ -63,7 +63,7 @@ func (d *destinations) kubernetes(owner string, k *config.KubernetesSink, pr *pr
 	if err != nil {
 		return refresher.SinkSpec{}, err
 	}
-	data, err := formats(k.Data, k.Formats, k.FormatOptions)
+	data, err := d.formats(k.Data, k.Formats, k.FormatOptions)
 	if err != nil {
 		return refresher.SinkSpec{}, fmt.Errorf("sink %q %s: %w", "kubernetes_secret", k.Name, err)
 	}
@@ -81,11 +81,11 @@ func (d *destinations) vault(owner string, v *config.VaultSink, pr *printer) (re
 		return refresher.SinkSpec{}, err
 	}
 	target := v.Mount + "/" + v.Path
-	data, err := formats(v.Data, v.Formats, v.FormatOptions)
+	data, err := d.formats(v.Data, v.Formats, v.FormatOptions)
 	if err != nil {
 		return refresher.SinkSpec{}, fmt.Errorf("sink %q %s: %w", "vault_kv", target, err)
 	}
-	metadata, err := formats(v.Metadata, nil, config.FormatOptions{})
+	metadata, err := d.formats(v.Metadata, nil, config.FormatOptions{})
 	if err != nil {
 		return refresher.SinkSpec{}, fmt.Errorf("sink %q %s: %w", "vault_kv", target, err)
 	}
@@ -102,13 +102,14 @@ func (d *destinations) vault(owner string, v *config.VaultSink, pr *printer) (re
 }
 
 func kubernetesPrint(k *config.KubernetesSink, pr *printer) refresher.Fingerprint {
-	return pr.begin("kubernetes_secret").any(clusterOf(k.Kubernetes)).str(k.Namespace, k.Name, k.Type, k.OnRemove).
+	at := k.Kubernetes
+	return pr.begin("kubernetes_secret").block(at, func() any { return clusterOf(at) }).str(k.Namespace, k.Name, k.Type, k.OnRemove).
 		strs(k.Data).strs(k.Formats).any(k.FormatOptions).strs(k.Labels).strs(k.Annotations).sum()
 }
 
 func vaultPrint(v *config.VaultSink, pr *printer) refresher.Fingerprint {
-	at := serverOf(v.Vault) // its secrets say nothing when they are printed
-	return pr.begin("vault_kv").any(at).secret(at.Auth.Token).secret(at.Auth.SecretID).
+	at := v.Vault // whose secrets say nothing when they are printed
+	return pr.begin("vault_kv").block(at, func() any { return serverOf(at) }).secret(at.Auth.Token).secret(at.Auth.SecretID).
 		str(v.Mount, v.Path, v.OnRemove).num(int64(v.Version), int64(v.MaxVersions)).dur(v.CheckEvery).
 		strs(v.Data).strs(v.Formats).any(v.FormatOptions).strs(v.Metadata).sum()
 }
@@ -122,10 +123,10 @@ func in(block, target string) string {
 }
 
 // formats makes what writes each key.
-func formats(templates, names map[string]string, o config.FormatOptions) (map[string]sinks.Format, error) {
+func (d *destinations) formats(templates, names map[string]string, o config.FormatOptions) (map[string]sinks.Format, error) {
 	out := make(map[string]sinks.Format, len(templates)+len(names))
 	for _, key := range slices.Sorted(maps.Keys(templates)) {
-		f, err := sinks.NewTemplate(templates[key])
+		f, err := d.clients.templates.Format(templates[key])
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", key, err)
 		}
@@ -147,9 +148,9 @@ func CheckTemplate(text string) error {
 	return err
 }
 
-func fileFormat(f *config.FileSink) (sinks.Format, error) {
+func (d *destinations) fileFormat(f *config.FileSink) (sinks.Format, error) {
 	if f.Template != "" {
-		return sinks.NewTemplate(f.Template)
+		return d.clients.templates.Format(f.Template)
 	}
 	return sinks.NewFormat(f.Format, sinks.FormatOptions{Variable: f.Variable, Machine: f.Machine, Login: f.Login,
 		Registry: f.Registry, Username: f.Username, User: f.User})

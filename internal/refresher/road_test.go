@@ -405,7 +405,9 @@ func TestStatusTellsWhenATokenWasDueHoweverOftenItIsRetried(t *testing.T) {
 		if due.IsZero() || !due.Equal(g.status("a").NextAttempt) {
 			t.Fatalf("due at %v, next attempt at %v", due, g.status("a").NextAttempt)
 		}
-		s.script(func(context.Context, call, int) (token.Answer, error, bool) { return token.Answer{}, unavailable(), true })
+		s.script(func(context.Context, call, int) (token.Answer, error, bool) {
+			return token.Answer{}, unavailable(), true
+		})
 		pass(due.Sub(g.now()) + 2*time.Minute)
 		if st := g.status("a"); st.Failures < 2 || !st.Due.Equal(due) {
 			t.Errorf("after %d failures it is due at %v, not %v", st.Failures, st.Due, due)
