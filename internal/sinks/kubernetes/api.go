@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokend-project/tokend/internal/kube"
@@ -21,7 +23,27 @@ import (
 const absent = "1"
 
 // onlyMetadata keeps the data out of answers that nobody reads it from.
-const onlyMetadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+const (
+	onlyMetadata = runtime.ContentTypeProtobuf + asMetadata + "," + runtime.ContentTypeJSON + asMetadata
+	asMetadata   = ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+)
+
+// protobufPrefix stands before an object in the API server's protobuf, and tells it
+// from JSON.
+const protobufPrefix = "k8s\x00"
+
+// readMetadata reads what was asked for as onlyMetadata.
+func readMetadata(answer []byte) (m metav1.PartialObjectMetadata, err error) {
+	object, ok := bytes.CutPrefix(answer, []byte(protobufPrefix))
+	if !ok {
+		return m, json.Unmarshal(answer, &m)
+	}
+	var envelope runtime.Unknown
+	if err := envelope.Unmarshal(object); err != nil {
+		return m, err
+	}
+	return m, m.Unmarshal(envelope.Raw)
+}
 
 // apply sends the content, on condition that the Secret has this version, and
 // returns the version that it has then. An empty one sets no condition.
@@ -45,8 +67,8 @@ func (s *Sink) apply(ctx context.Context, c content, version string, dryRun bool
 	if err != nil {
 		return "", "", s.explain(ctx, err, "patch", c.conceal()...)
 	}
-	var m metav1.PartialObjectMetadata
-	if err := json.Unmarshal(raw, &m); err != nil || m.ResourceVersion == "" && !dryRun {
+	m, err := readMetadata(raw)
+	if err != nil || m.ResourceVersion == "" && !dryRun {
 		return "", "", fmt.Errorf("patch secrets %s: the API server's answer cannot be read", s.Target())
 	}
 	return string(m.UID), m.ResourceVersion, nil
