@@ -52,8 +52,8 @@ type Monitor struct {
 	order  []*watched // the same, for the poll to go round
 	next   int        // where in order it goes on
 	budget int
-	dirty  map[*watch]bool // to be looked at; true when the change is known to be foreign
-	told   bool            // that watches are used up
+	dirty  map[*watch]struct{} // to be looked at
+	told   bool                // that watches are used up
 }
 
 // watched is a directory with files that somebody watches.
@@ -68,6 +68,14 @@ type watched struct {
 type watch struct {
 	sink  *Sink
 	drift func()
+	heard notices // guarded by Monitor.mu
+}
+
+// notices are what the system told of a file.
+type notices struct {
+	moves    uint64 // files that came to stand there
+	complete bool   // moves counts all since the sink's first, and nothing else happened
+	written  bool   // since the last look somebody wrote to the file
 }
 
 // NewMonitor makes what the file sinks of one process share. It fails only where
@@ -77,7 +85,7 @@ func NewMonitor(logger *slog.Logger) (*Monitor, error) {
 		logger: logger,
 		shared: newShared(maxIdle),
 		dirs:   map[string]*watched{},
-		dirty:  map[*watch]bool{},
+		dirty:  map[*watch]struct{}{},
 	}
 	m.shared.monitor = m
 	w, err := fsnotify.NewBufferedWatcher(burst)
@@ -156,7 +164,7 @@ func (s *Sink) Watch(drift func()) (stop func(), err error) {
 	if m == nil {
 		return nil, fmt.Errorf("watch %s: the sink has no monitor", s.path)
 	}
-	w := &watch{s, drift}
+	w := &watch{sink: s, drift: drift}
 	m.add(w)
 	return func() { m.remove(w) }, nil
 }
@@ -223,15 +231,25 @@ func (m *Monitor) note(e fsnotify.Event) {
 	defer m.mu.Unlock()
 	if d := m.dirs[path]; d != nil {
 		for _, w := range d.files[name] {
-			// Nothing of ours writes to the target's own name, while times
-			// may be too coarse to show an edit right after a rename.
-			m.dirty[w] = m.dirty[w] || e.Has(fsnotify.Write)
+			w.heard.add(e)
+			m.dirty[w] = struct{}{}
 		}
 	}
 	if d := m.dirs[e.Name]; d != nil && (e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)) {
 		m.abandon(d)
 		m.suspect(d)
 	}
+}
+
+func (n *notices) add(e fsnotify.Event) {
+	if e.Op == fsnotify.Create {
+		n.moves++
+		return
+	}
+	n.complete = false
+	// Nothing of ours writes to the target's own name, while times may be too coarse
+	// to show an edit right after a rename.
+	n.written = n.written || e.Has(fsnotify.Write)
 }
 
 // missed looks at everything when notices were lost.
@@ -249,7 +267,8 @@ func (m *Monitor) missed(err error) {
 func (m *Monitor) suspect(d *watched) {
 	for _, ws := range d.files {
 		for _, w := range ws {
-			m.dirty[w] = m.dirty[w] || false
+			w.heard.complete = false
+			m.dirty[w] = struct{}{}
 		}
 	}
 }
@@ -264,25 +283,49 @@ func (m *Monitor) waiting() bool {
 // as their sinks left them, outside the lock.
 func (m *Monitor) examine() {
 	m.mu.Lock()
-	dirty := m.dirty
-	m.dirty = map[*watch]bool{}
+	dirty := make([]*watch, 0, len(m.dirty))
+	heard := make([]notices, 0, len(m.dirty))
+	for w := range m.dirty {
+		dirty, heard = append(dirty, w), append(heard, w.heard)
+		w.heard.complete, w.heard.written = true, false
+	}
+	m.dirty = map[*watch]struct{}{}
 	m.mu.Unlock()
-	for w, foreign := range dirty {
-		switch w.sink.look(foreign) {
+	for i, w := range dirty {
+		switch found, moves := w.sink.look(heard[i]); found {
 		case drifted:
+			m.doubt(w)
 			w.drift()
 		case busy:
-			m.again(w, foreign)
+			m.again(w, heard[i])
+		case intact:
+			m.agree(w, heard[i].moves, moves)
 		}
 	}
 }
 
-func (m *Monitor) again(w *watch, foreign bool) {
+func (m *Monitor) doubt(w *watch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	w.heard.complete = false
+}
+
+// again has a file looked at that could not be.
+func (m *Monitor) again(w *watch, heard notices) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w.heard.complete, w.heard.written = w.heard.complete && heard.complete, w.heard.written || heard.written
 	if m.dirs[filepath.Dir(w.sink.path)] != nil {
-		m.dirty[w] = m.dirty[w] || foreign
+		m.dirty[w] = struct{}{}
 	}
+}
+
+// agree counts on from a look that found what the sink had left with its last move.
+// A notice of that move which comes later makes one count too many, and another look.
+func (m *Monitor) agree(w *watch, heard, moves uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w.heard.moves += moves - heard
 }
 
 func exhausted(err error) bool {

@@ -81,6 +81,8 @@ func noticesChange(t *testing.T, change func(t *testing.T, path string)) {
 	})
 	must(t, err)
 	defer stop()
+	changes(t, s, 3)
+	changes(t, s, 2)
 	changes(t, s, 1)
 	for range 2 { // the watch must outlive the repair
 		change(t, path)

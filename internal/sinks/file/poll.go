@@ -15,23 +15,26 @@ const (
 	busy // it is being replaced right now; look again
 )
 
-// look compares the target with what this sink left there.
-func (s *Sink) look(foreign bool) verdict {
+// look compares the target with what this sink left there, and returns how often
+// the sink has put a file in place. Where the notices tell of as many files, and of
+// nothing else, there is no need to.
+func (s *Sink) look(n notices) (found verdict, moves uint64) {
 	if !s.mu.TryLock() {
-		return busy
+		return busy, 0
 	}
 	defer s.mu.Unlock()
-	if !s.wrote.exists() {
-		return intact
+	switch {
+	case !s.wrote.exists():
+	case n.written:
+		return drifted, s.moves
+	case n.complete && n.moves == s.moves:
+	default:
+		id, err := identifyAt(unix.AT_FDCWD, s.path, unix.AT_SYMLINK_NOFOLLOW)
+		if err != nil || id != s.wrote {
+			return drifted, s.moves
+		}
 	}
-	if foreign {
-		return drifted
-	}
-	id, err := identifyAt(unix.AT_FDCWD, s.path, unix.AT_SYMLINK_NOFOLLOW)
-	if err != nil || id != s.wrote {
-		return drifted
-	}
-	return intact
+	return intact, s.moves
 }
 
 // poll goes round the directories, as far as the budget allows.

@@ -40,6 +40,7 @@ type Sink struct {
 	mu    sync.Mutex // held while the target is replaced, so that wrote is what stands there
 	wrote identity   // the target as this sink left it; zero before the first Write
 	sum   uint64     // of the content that wrote has; see digest
+	moves uint64     // how often this sink has put a file in place
 }
 
 var (

@@ -154,6 +154,7 @@ func (st *staged) replace() error {
 		return s.fail("replace", st.dir.moved(err))
 	}
 	st.name = ""
+	s.moves++
 	// The open file, not the name: what stands at the name may be another's
 	// already, and must then look foreign.
 	id, err := identifyFile(st.fd)
