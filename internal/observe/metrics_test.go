@@ -412,7 +412,7 @@ func TestSeriesOfTokensHaveABound(t *testing.T) {
 	h, events := busy(time.Now())
 	m := counted(4, events)
 	perToken := func() (n int) {
-		for _, line := range strings.Split(scrape(t, m, h), "\n") {
+		for line := range strings.SplitSeq(scrape(t, m, h), "\n") {
 			if strings.HasPrefix(line, "tokend_token_") {
 				n++
 			}

@@ -75,9 +75,6 @@ func (r *Refresher) begin(e *entry, l *lane) *try {
 	if e.planned.IsZero() {
 		e.planned = now
 	}
-	if e.failures == 0 {
-		e.due = e.planned
-	}
 	t := &try{entry: e, spec: e.spec, rec: e.rec, lane: l, kind: k, wanted: e.wantLogin, started: now, steps: r.steps, live: e.rec.Valid(now)}
 	e.wantLogin, e.urgent, e.doing = false, false, k
 	e.attempts++

@@ -29,7 +29,7 @@ func (r *Refresher) commit(e *entry, t *try) {
 	// current one, and put the old token back.
 	close(next.persisted)
 	e.rec.Notified = max(e.rec.Notified, notified)
-	e.failures, e.problem, e.fruitful = 0, nil, now
+	e.failures, e.due, e.problem, e.fruitful = 0, nil, nil, now
 	e.replayable, e.lateReplay, e.dead = false, false, false
 	e.stale = arrivedStale(e.stale, t)
 	ev := Event{Kind: Refreshed, At: now, Planned: e.planned, Took: t.read.Sub(t.started)}
@@ -129,14 +129,14 @@ func (r *Refresher) regular(e *entry, t *try, now time.Time) time.Time {
 	interval := t.spec.Policy.Schedule.MinInterval
 	if e.stale > 0 {
 		// The issuer hands out what has already expired: ask ever less often.
-		interval = max(interval, doubled(interval, 10*time.Minute, e.stale-1))
+		interval = max(interval, doubled(interval, 10*time.Minute, int(e.stale-1)))
 	}
 	e.floor = latest(e.floor, t.started).Add(interval)
 	return latest(at, e.floor)
 }
 
 // arrivedStale counts generations in a row that had expired on arrival.
-func arrivedStale(n int, t *try) int {
+func arrivedStale(n int32, t *try) int32 {
 	if t.rec.ExpiresAt.After(t.read) {
 		return 0
 	}

@@ -33,18 +33,31 @@ type delivery struct {
 	again    bool // asked for while running
 	drifted  bool // somebody else may have changed the sink
 	gone     bool // no longer configured
+	leaving  bool // its token has retired: the write under way is the last
 	failures int
-	repairs  uint64
-	fights   int // repairs in a row that came too soon
-	repaired time.Time
+	mending  *mending // nil until it was needed
 	problem  *token.Problem
 	retry    alarm
-	leaving  bool // its token has retired: the write under way is the last
 	unwatch  func()
 
 	coming  *coming // a generation that is staged while its record is being saved
 	lane    *lane   // that waits for it to land; nil for none
 	removal Remover // to run once the write under way has ended
+}
+
+// mending is what is known of somebody else who changes the sink.
+type mending struct {
+	repairs uint64
+	fights  int // repairs in a row that came too soon
+	last    time.Time
+}
+
+// repairs is how often foreign changes were put back.
+func (d *delivery) repairs() uint64 {
+	if d.mending == nil {
+		return 0
+	}
+	return d.mending.repairs
 }
 
 // holding names what a sink holds, without keeping it.
@@ -108,10 +121,11 @@ func (r *Refresher) drift(d *delivery) {
 
 // truce is how long a repair has to wait: nothing, unless there were many.
 func (d *delivery) truce(now time.Time) time.Duration {
-	if d.fights < fightRepairs {
+	m := d.mending
+	if m == nil || m.fights < fightRepairs {
 		return 0
 	}
-	return d.repaired.Add(doubled(time.Second, fightLast, d.fights-fightRepairs)).Sub(now)
+	return m.last.Add(doubled(time.Second, fightLast, m.fights-fightRepairs)).Sub(now)
 }
 
 // deliver asks for a write, with the lock held.
@@ -309,13 +323,17 @@ func (d *delivery) holds(t token.Token, answered time.Time) {
 
 // repairedAt counts a repair and tells whether it looks like a fight.
 func (d *delivery) repairedAt(now time.Time) Kind {
-	d.repairs++
-	if now.Sub(d.repaired) > fightSpan+2*doubled(time.Second, fightLast, max(0, d.fights-fightRepairs)) {
-		d.fights = 0
+	if d.mending == nil {
+		d.mending = &mending{}
 	}
-	d.fights++
-	d.repaired = now
-	if d.fights > fightRepairs {
+	m := d.mending
+	m.repairs++
+	if now.Sub(m.last) > fightSpan+2*doubled(time.Second, fightLast, max(0, m.fights-fightRepairs)) {
+		m.fights = 0
+	}
+	m.fights++
+	m.last = now
+	if m.fights > fightRepairs {
 		return SinkFight
 	}
 	return SinkRepaired

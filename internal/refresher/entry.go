@@ -7,36 +7,37 @@ import (
 )
 
 // entry is one token as it runs. The Refresher's lock guards it; while busy is
-// set, one worker is on the road for it and alone may replace rec.
+// set, one worker is on the road for it and alone may replace rec. There are
+// thousands of entries: what few of them need is kept apart.
 type entry struct {
 	spec *Spec
 	rec  token.Record
 
-	next      alarm // the next attempt
-	place     int   // in the lane's queue, from 1; 0 when not waiting there
+	next alarm  // the next attempt
+	save *saver // nil until it was needed
+
+	place     int32 // in the lane's queue, from 1; 0 when not waiting there
+	failures  int32 // in a row
+	stale     int32 // generations in a row that had expired on arrival
 	busy      bool  // an attempt, or a save, is under way
 	doing     kind  // what the attempt does
 	retired   bool
-	released  bool   // retired here, because another replica keeps it
-	wantLogin bool   // log in anew, even if a refresh token is held
-	urgent    bool   // a person asked for a login during an attempt: it follows at once
-	unsaved   bool   // rec is newer than what the store holds
-	save      *saver // nil until it was needed
-
-	planned  time.Time // the instant the current or last attempt was due
-	due      time.Time // the same of the first attempt since the last success
-	floor    time.Time // no request before: hot-loop immunity
-	failures int
-	fruitful time.Time // the last success
-	problem  *token.Problem
+	released  bool // retired here, because another replica keeps it
+	wantLogin bool // log in anew, even if a refresh token is held
+	urgent    bool // a person asked for a login during an attempt: it follows at once
+	unsaved   bool // rec is newer than what the store holds
 
 	// Of the refresh token that is held:
 	replayable bool // an answer said that it was not spent, or not for certain
 	lateReplay bool // its one late replay is planned or was made
 	dead       bool // refused for good; only a person can go on
 
-	expiredAt time.Time // generation's expiry that was already reported
-	stale     int       // generations in a row that had expired on arrival
+	planned   time.Time  // the instant the current or last attempt was due
+	floor     time.Time  // no request before: hot-loop immunity
+	fruitful  time.Time  // the last success
+	expiredAt time.Time  // generation's expiry that was already reported
+	due       *time.Time // while there are failures, when the first of these attempts was
+	problem   *token.Problem
 	attempts  uint64
 	refreshes uint64
 	logins    uint64

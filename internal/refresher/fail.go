@@ -16,7 +16,10 @@ func (r *Refresher) fail(e *entry, t *try) {
 	notified := e.notified()
 	e.rec = t.rec
 	e.rec.Notified = max(e.rec.Notified, notified)
-	e.failures++
+	if e.failures++; e.failures == 1 {
+		due := e.planned
+		e.due = &due
+	}
 	e.problem = problemOf(t.err, now)
 	throttled := r.tell(t.lane, f, now)
 	var at time.Time
@@ -64,7 +67,7 @@ func (r *Refresher) tell(l *lane, f *token.Failure, now time.Time) (throttled bo
 }
 
 func (e *entry) situation(now time.Time, t *try) situation {
-	s := situation{now: now, failures: e.failures, minInterval: t.spec.Policy.Schedule.MinInterval,
+	s := situation{now: now, failures: int(e.failures), minInterval: t.spec.Policy.Schedule.MinInterval,
 		u: phase(t.spec.Name, e.rec.Generation<<16+e.attempts)}
 	if !e.rec.AccessToken.IsEmpty() {
 		s.expires = e.rec.ExpiresAt

@@ -238,14 +238,14 @@ func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].rec.ExpiresAt.Before(q[j].rec.ExpiresAt) }
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i+1, j+1
+	q[i].place, q[j].place = int32(i+1), int32(j+1)
 }
 
 // Push implements heap.Interface.
 func (q *queue) Push(x any) {
 	e := x.(*entry)
 	*q = append(*q, e)
-	e.place = len(*q)
+	e.place = int32(len(*q))
 }
 
 // Pop implements heap.Interface.
@@ -268,7 +268,7 @@ func (l *lane) enqueue(e *entry, now time.Time) {
 
 func (l *lane) drop(e *entry) {
 	if e.place != 0 {
-		heap.Remove(&l.waiting, e.place-1)
+		heap.Remove(&l.waiting, int(e.place-1))
 	}
 }
 

@@ -253,8 +253,8 @@ func (r *Refresher) settleClock(t *try) (now time.Time) {
 }
 
 func (e *entry) shift(d time.Duration) {
-	for _, t := range []*time.Time{&e.rec.IssuedAt, &e.rec.ExpiresAt, &e.floor, &e.fruitful, &e.expiredAt, &e.due} {
-		if !t.IsZero() {
+	for _, t := range []*time.Time{&e.rec.IssuedAt, &e.rec.ExpiresAt, &e.floor, &e.fruitful, &e.expiredAt, e.due} {
+		if t != nil && !t.IsZero() {
 			*t = t.Add(d)
 		}
 	}

@@ -56,15 +56,15 @@ func (e *entry) status(now time.Time, sinks []token.SinkStatus) token.Status {
 		State: e.state(now), Generation: e.rec.Generation,
 		IssuedAt: e.rec.IssuedAt, ExpiresAt: e.rec.ExpiresAt,
 		InFlight: e.busy, Refreshable: e.usesRefresh(),
-		Refreshes: e.refreshes, Logins: e.logins, Attempts: e.attempts, Failures: e.failures,
+		Refreshes: e.refreshes, Logins: e.logins, Attempts: e.attempts, Failures: int(e.failures),
 		LastSuccess: e.fruitful, LastError: e.problem,
-		Sinks: sinks, Due: e.due,
+		Sinks: sinks, Due: e.planned,
 	}
 	if !e.busy {
-		s.NextAttempt = e.next.at
-		if e.failures == 0 {
-			s.Due = e.next.at
-		}
+		s.NextAttempt, s.Due = e.next.at, e.next.at
+	}
+	if e.failures > 0 && e.due != nil {
+		s.Due = *e.due
 	}
 	if k := e.choose(now); k != none && !e.next.at.IsZero() {
 		s.NextKind = k.String()
@@ -98,5 +98,5 @@ func (e *entry) state(now time.Time) token.State {
 
 func (d *delivery) status() token.SinkStatus {
 	return token.SinkStatus{Kind: d.spec.Kind, Target: d.spec.Target, Generation: d.held.generation,
-		WrittenAt: d.written, Repairs: d.repairs, LastError: d.problem}
+		WrittenAt: d.written, Repairs: d.repairs(), LastError: d.problem}
 }
