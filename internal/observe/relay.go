@@ -16,7 +16,7 @@ const (
 // Relay passes events on to observers, apart from those who walk a token's road: the
 // ones that come within some milliseconds go together, in their order, and their log
 // lines are written at once. It is safe for concurrent use; observers hear of one
-// event at a time.
+// event at a time, and must not call the Relay.
 type Relay struct {
 	to    []refresher.Observer
 	lines *Lines

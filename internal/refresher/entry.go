@@ -191,8 +191,12 @@ func (e *entry) plan(now time.Time) (at time.Time, wantLogin bool) {
 	return at, false
 }
 
-// slack is how much earlier than planned a regular refresh may start.
+// slack is how much earlier than planned a regular refresh may start. An instant
+// that a person has named is kept.
 func (e *entry) slack() time.Duration {
+	if s := &e.spec.Policy.Schedule; len(s.Cron)+len(s.LoginCron) > 0 {
+		return 0
+	}
 	return min(mostSlack, scale(e.rec.Lifetime(), slackShare))
 }
 

@@ -139,7 +139,7 @@ func (l *lane) fit(now time.Time) {
 	switch {
 	case l.sent < l.size:
 	case took > waveTime:
-		l.size = max(leastWave, l.size*3/4)
+		l.size = max(leastWave, l.size*7/8)
 	case took < waveTime*3/4:
 		l.size = min(mostWave, l.size+2)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/robfig/cron/v3"
+
 	"github.com/tokend-project/tokend/internal/token"
 )
 
@@ -428,4 +430,56 @@ func TestStatusTellsWhenATokenWasDueHoweverOftenItIsRetried(t *testing.T) {
 			t.Errorf("after it came, with %d failures, it is due at %v", st.Failures, st.Due)
 		}
 	})
+}
+
+// What is due soon goes along with what is due now, by a share of its lifetime; but
+// not what a person has named the instant of.
+func TestTokensThatAreDueSoonGoAlong(t *testing.T) {
+	const beyond = mostSlack + 100*time.Millisecond
+	for name, c := range map[string]struct {
+		due, went []time.Duration
+		cron      bool // of the last one
+	}{
+		"soon":              {due: []time.Duration{0, 300 * time.Millisecond}, went: []time.Duration{0, 0}},
+		"soon and later":    {due: []time.Duration{0, mostSlack, beyond}, went: []time.Duration{0, 0, beyond}},
+		"at a named moment": {due: []time.Duration{0, 200 * time.Millisecond}, went: []time.Duration{0, 200 * time.Millisecond}, cron: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, g *rig) {
+				first := g.now().Add(45 * time.Minute)
+				var servers []*server
+				var specs []*Spec
+				for i, due := range c.due {
+					servers = append(servers, &server{lifetime: time.Hour})
+					s := g.spec(string(rune('a'+i)), servers[i])
+					issued := g.now().Add(due)
+					rec := token.Record{Binding: s.Binding, Token: token.Token{Generation: 2, AccessToken: token.NewSecret("x"), IssuedAt: issued, ExpiresAt: issued.Add(time.Hour)}}
+					if err := g.store.Save(t.Context(), s.Name, rec); err != nil {
+						t.Fatal(err)
+					}
+					specs = append(specs, s)
+				}
+				if last := len(specs) - 1; c.cron {
+					specs[last].Policy.Schedule.Cron = []cron.Schedule{at(first.Add(c.due[last]))}
+				}
+				g.apply(specs...)
+				pass(46 * time.Minute)
+				for i, s := range servers {
+					if calls := s.seen(); len(calls) != 1 || calls[0].at.Sub(first) != c.went[i] {
+						t.Errorf("token %d, due after %v, made the requests %v, want one after %v", i, c.due[i], calls, c.went[i])
+					}
+				}
+			})
+		})
+	}
+}
+
+// at is a schedule of one instant.
+type at time.Time
+
+func (a at) Next(t time.Time) time.Time {
+	if once := time.Time(a); once.After(t) {
+		return once
+	}
+	return time.Time{}
 }

@@ -48,7 +48,7 @@ func (b *bench) observed(ctx context.Context, sys system) error {
 }
 
 // lookAt starts a daemon for each observer, then watches all of them over the same
-// lifetime.
+// lifetime, the second one: in the first, one refreshes while the next one starts.
 func (b *bench) lookAt(ctx context.Context, sys system, observers []observer, started []*stage) error {
 	if len(started) == len(observers) {
 		return b.look(ctx, observers, started)
@@ -81,6 +81,12 @@ func (b *bench) look(ctx context.Context, observers []observer, stages []*stage)
 		}
 		if observers[i].reader {
 			lookers.Go(func() { failed <- read(looking, "http://"+st.http+"/api/v1/events") })
+		}
+	}
+	settled := time.Now().Add(b.lifetime)
+	for _, st := range stages {
+		if err := st.until(ctx, settled); err != nil {
+			return err
 		}
 	}
 	for i, st := range stages {
