@@ -39,7 +39,7 @@ error.`,
 // then on most of the heap is tokens, and a request leaves little behind.
 const (
 	growthAtStart = 400
-	growth        = 60
+	growth        = 50
 )
 
 // grow sets that, unless GOGC has its way.
