@@ -20,8 +20,11 @@ const (
 	hearsWithin = time.Second
 	// A request may be handled after its sender was killed.
 	underway = time.Second
-	// What is due within a moment goes together, and a clock ticks in milliseconds.
-	together = 160 * time.Millisecond
+	// What is due within a share of its lifetime goes along with what is due, and a
+	// clock ticks in milliseconds.
+	slackShare = 0.01
+	mostSlack  = 400 * time.Millisecond
+	tick       = 10 * time.Millisecond
 )
 
 // thief is who steals Leases, and outage what is nobody's fault.

@@ -169,7 +169,8 @@ func (t *trial) due(i *strict.Issue) time.Time {
 	if r.Cold {
 		spread = wait / 2
 	}
-	return r.IssuedAt.Add(wait - spread - together)
+	slack := min(mostSlack, time.Duration(float64(t.lifetime)*slackShare))
+	return r.IssuedAt.Add(wait - spread - slack - tick)
 }
 
 // lateRequest is one whose sender held no Lease. That is only allowed for what was
