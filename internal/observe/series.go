@@ -21,20 +21,28 @@ type sinkSeries struct {
 
 // provider returns a provider's series, and makes all of them with the first.
 func (m *Metrics) provider(name string) *providerSeries {
+	return lookUp(m, m.providers, name, m.greet)
+}
+
+// sink returns the series of a kind of sinks, likewise.
+func (m *Metrics) sink(at place) *sinkSeries { return lookUp(m, m.sinks, at, m.greetSink) }
+
+// lookUp returns what is known under a key, and makes it where nothing is.
+func lookUp[K comparable, V any](m *Metrics, known map[K]*V, key K, greet func(K) *V) *V {
 	m.mu.RLock()
-	s := m.providers[name]
+	v := known[key]
 	m.mu.RUnlock()
-	if s != nil {
-		return s
+	if v != nil {
+		return v
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := m.providers[name]; s != nil {
-		return s
+	if v := known[key]; v != nil {
+		return v
 	}
-	s = m.greet(name)
-	m.providers[name] = s
-	return s
+	v = greet(key)
+	known[key] = v
+	return v
 }
 
 // greet makes a provider's series before anything is counted, so that a first
@@ -58,23 +66,11 @@ func (m *Metrics) greet(provider string) *providerSeries {
 	return s
 }
 
-func (m *Metrics) sink(at place) *sinkSeries {
-	m.mu.RLock()
-	s := m.sinks[at]
-	m.mu.RUnlock()
-	if s != nil {
-		return s
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s := m.sinks[at]; s != nil {
-		return s
-	}
-	s = &sinkSeries{latency: m.latency.WithLabelValues(at.sink), deliveries: m.deliveries.WithLabelValues(at.sink)}
+func (m *Metrics) greetSink(at place) *sinkSeries {
+	s := &sinkSeries{latency: m.latency.WithLabelValues(at.sink), deliveries: m.deliveries.WithLabelValues(at.sink)}
 	for w := range writeResults {
 		s.writes[w] = m.writes.WithLabelValues(at.provider, at.sink, w.String())
 	}
-	m.sinks[at] = s
 	return s
 }
 
