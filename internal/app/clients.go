@@ -192,6 +192,15 @@ func (c *clients) keep(client any) {
 	c.kept[client] = true
 }
 
+// forget lets go of what was found for one configuration, when it has been taken up
+// and before the next one, as the last may have been refused.
+func (c *clients) forget() {
+	c.templates.Forget()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.found)
+}
+
 // retain closes the clients of blocks that are in use no more.
 func (c *clients) retain(clusters []*config.Kubernetes, vaults []*config.Vault) {
 	used := map[cluster]bool{}
@@ -203,9 +212,8 @@ func (c *clients) retain(clusters []*config.Kubernetes, vaults []*config.Vault) 
 		servers[i] = serverOf(v)
 	}
 	var closing []func()
-	c.templates.Forget()
+	c.forget()
 	c.mu.Lock()
-	clear(c.found)
 	for key, client := range c.clusters {
 		if !used[key] && !c.kept[client] {
 			delete(c.clusters, key)

@@ -64,6 +64,7 @@ func unavailable(err error) error { return fmt.Errorf("%w: %w", config.ErrUnavai
 func load(ctx context.Context, paths []string, from *clients) (*config.Config, *config.Report) {
 	ctx, cancel := context.WithTimeout(ctx, readFor)
 	defer cancel()
+	from.forget()
 	return config.LoadContext(ctx, paths, config.Options{CheckTemplate: from.templates.Check, Remote: remote{from}})
 }
 
