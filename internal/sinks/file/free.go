@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mostKept bounds the files that are kept open to be freed later.
-const mostKept = 1024
+// mostKept bounds the files that wait to be freed, beside as many that are being
+// freed: more than a wave of them, and few beside what a process may have open.
+const mostKept = 128
 
 // freer lets go of replaced files apart from those who replaced them. Freeing a
 // file's blocks belongs to its last user, and may wait for the device, as where a
