@@ -64,12 +64,21 @@ func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
 	}
 	st := &staged{sink: s, dir: d, fd: -1, sum: digest(content)}
 	st.announce(d.disk.company())
-	defer st.withdraw()
 	if err := st.prepare(content, own); err != nil {
 		st.discard()
 		return nil, err
 	}
+	st.expect()
 	return st, nil
+}
+
+// expect announces the sync of the directory that follows: what is staged together
+// is published together, by as many who are roused one by one.
+func (st *staged) expect() {
+	st.withdraw()
+	if !st.same() {
+		st.announce(st.dir.company())
+	}
 }
 
 // same reports whether there is nothing to do.
@@ -132,8 +141,6 @@ func (st *staged) publish(ctx context.Context) (bool, error) {
 		s.mu.Unlock()
 		return false, nil
 	}
-	st.announce(st.dir.company())
-	defer st.withdraw()
 	if err := st.replace(); err != nil {
 		return false, err
 	}
@@ -171,6 +178,7 @@ func (st *staged) discard() {
 	if st.dir == nil {
 		return
 	}
+	st.withdraw()
 	if st.name != "" {
 		_ = unlinkAt(st.dir.fd, st.name) // what stays is swept by the next process
 		st.name = ""
