@@ -20,9 +20,10 @@ const (
 // types are wrong too often. It may end early; what was whole before the end is
 // found all the same.
 type document struct {
-	kind documentKind
-	body []byte
-	form url.Values
+	kind   documentKind
+	body   []byte
+	object object     // of jsonDocument
+	form   url.Values // of formDocument
 }
 
 func documentOf(r *response) document {
@@ -35,7 +36,7 @@ func documentOf(r *response) document {
 	switch {
 	case len(body) == 0:
 	case body[0] == '{':
-		d.kind = jsonDocument
+		d.kind, d.object = jsonDocument, objectOf(body)
 	case body[0] == '<':
 		d.kind = markupDocument
 	case bytes.IndexByte(body, '=') > 0 && !bytes.ContainsAny(body, "\r\n\t {}\"<>"):
@@ -86,7 +87,7 @@ func (d document) get(name string) value {
 	case formDocument:
 		return formValue(d.form, name)
 	case jsonDocument:
-		return jsonValue(d.body, name)
+		return d.object.get(name)
 	}
 	return value{}
 }

@@ -3,7 +3,6 @@ package endpoint
 import (
 	"bytes"
 	"encoding/json"
-	"iter"
 	"strings"
 )
 
@@ -41,55 +40,102 @@ func (v value) items() []string {
 	return all
 }
 
-// jsonValue finds name in the object that b begins with: as it is, or as a
-// path. encoding/json is not used for it because it takes the last of two
-// equal keys, takes "Access_Token" for access_token, and gives nothing at all
-// from a document with one fault in it.
-func jsonValue(b []byte, name string) value {
-	if v := member(b, name); v.kind != absent {
+// object is the members of a JSON object. One that has as many as an answer has is
+// scanned once, however many names are looked for.
+type object struct {
+	members []member
+	rest    []byte // where the scan goes on, when there are more
+}
+
+type member struct {
+	name []byte
+	raw  []byte // the value as it stands there
+}
+
+// mostKept bounds the members that are kept; the others are found all the same.
+const mostKept = 32
+
+func objectOf(b []byte) object {
+	o := object{members: make([]member, 0, 8)}
+	for s := (scan{b: b, separator: '{'}); ; {
+		o.rest = s.b[s.at:]
+		m, ok := s.next()
+		if !ok {
+			o.rest = nil
+			return o
+		}
+		if len(o.members) == mostKept {
+			return o
+		}
+		o.members = append(o.members, m)
+	}
+}
+
+// get finds name: as it is, or as a path. encoding/json is not used for it because
+// it takes the last of two equal keys, takes "Access_Token" for access_token, and
+// gives nothing at all from a document with one fault in it.
+func (o object) get(name string) value {
+	if v := o.find(name); v.kind != absent {
 		return v
 	}
 	head, rest, nested := strings.Cut(name, ".")
 	if !nested {
 		return value{}
 	}
-	outer := member(b, head)
+	outer := o.find(head)
 	if outer.kind != other {
 		return value{}
 	}
-	v := jsonValue([]byte(outer.text), rest)
+	v := objectOf([]byte(outer.text)).get(rest)
 	v.doubtful = v.doubtful || v.kind != absent && outer.doubtful
 	v.conflict = v.conflict || outer.conflict
 	return v
 }
 
-// member finds the first member with this name.
-func member(b []byte, name string) value {
-	var v value
-	doubtful := false
-	for key, raw := range members(b) {
-		same, variant := compare(key, name)
-		doubtful = doubtful || variant || same && v.kind != absent
-		switch {
-		case same && v.kind == absent:
-			v = decode(raw)
-		case same:
-			again := decode(raw)
-			v.conflict = v.conflict || again.kind != v.kind || again.text != v.text
-		}
+// find finds the first member with this name.
+func (o object) find(name string) value {
+	f := finding{name: name}
+	for i := range o.members {
+		f.look(&o.members[i])
 	}
-	v.doubtful = doubtful && v.kind != absent
-	return v
+	for s := (scan{b: o.rest, separator: ','}); ; {
+		m, ok := s.next()
+		if !ok {
+			break
+		}
+		f.look(&m)
+	}
+	f.value.doubtful = f.doubtful && f.value.kind != absent
+	return f.value
 }
 
-// compare tells whether a quoted key is name, or name in another spelling.
-func compare(key []byte, name string) (same, variant bool) {
+// finding is a name that is looked for, and what was found so far.
+type finding struct {
+	name     string
+	value    value
+	doubtful bool
+}
+
+func (f *finding) look(m *member) {
+	v := &f.value
+	same := string(m.name) == f.name
+	f.doubtful = f.doubtful || same && v.kind != absent || !same && bytes.EqualFold(m.name, []byte(f.name))
+	switch {
+	case same && v.kind == absent:
+		*v = decode(m.raw)
+	case same:
+		again := decode(m.raw)
+		v.conflict = v.conflict || again.kind != v.kind || again.text != v.text
+	}
+}
+
+// nameOf is what a quoted key says.
+func nameOf(key []byte) []byte {
 	inner := key[1 : len(key)-1]
 	if bytes.IndexByte(inner, '\\') >= 0 {
-		inner = []byte(decode(key).text)
+		return []byte(decode(key).text)
 	}
-	same = string(inner) == name
-	return same, !same && strings.EqualFold(string(inner), name)
+	return inner
 }
 
 func decode(raw []byte) value {
@@ -120,30 +166,35 @@ func decodeString(raw []byte) value {
 	return value{kind: text, text: s}
 }
 
-// members walks over the object that b begins with, keys still quoted. It goes
-// as far as the document makes sense: a value that the end of the document cuts
-// off is the last, as far as it is there.
-func members(b []byte) iter.Seq2[[]byte, []byte] {
-	return func(yield func(key, value []byte) bool) {
-		i := space(b, 0)
-		for separator := byte('{'); i < len(b) && b[i] == separator; separator = ',' {
-			start := space(b, i+1)
-			end, ok := scanString(b, start)
-			if !ok {
-				return
-			}
-			key := b[start:end]
-			if i = space(b, end); i == len(b) || b[i] != ':' {
-				return
-			}
-			start = space(b, i+1)
-			end, ok = scanValue(b, start)
-			if !yield(key, b[start:end]) || !ok {
-				return
-			}
-			i = space(b, end)
-		}
+// scan walks over the members of an object. It goes as far as the document makes
+// sense: a value that the end of the document cuts off is the last, as far as it is
+// there.
+type scan struct {
+	b         []byte
+	at        int
+	separator byte // before the next member; 0 when there is none
+}
+
+func (s *scan) next() (member, bool) {
+	b, i := s.b, space(s.b, s.at)
+	if s.separator == 0 || i == len(b) || b[i] != s.separator {
+		return member{}, false
 	}
+	start := space(b, i+1)
+	end, ok := scanString(b, start)
+	if !ok {
+		return member{}, false
+	}
+	name := nameOf(b[start:end])
+	if i = space(b, end); i == len(b) || b[i] != ':' {
+		return member{}, false
+	}
+	start = space(b, i+1)
+	s.separator = ','
+	if s.at, ok = scanValue(b, start); !ok {
+		s.separator = 0
+	}
+	return member{name, b[start:s.at]}, true
 }
 
 func space(b []byte, i int) int {

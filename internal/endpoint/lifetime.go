@@ -83,7 +83,7 @@ func jwtLifetime(access string, now time.Time) (time.Duration, bool) {
 	if err != nil {
 		return 0, false
 	}
-	d := document{kind: jsonDocument, body: claims}
+	d := objectOf(claims)
 	exp, ok := instant(d.get("exp"))
 	if !ok {
 		return 0, false

@@ -19,27 +19,36 @@ type waker interface {
 }
 
 // alarms is a heap by instant.
-type alarms []*alarm
+type alarms []timed
+
+// timed holds an alarm's instant beside it, in microseconds since 1970: the
+// heap of a fleet is compared far more often than its alarms are looked at.
+type timed struct {
+	at    int64
+	alarm *alarm
+}
+
+func timedBy(a *alarm) timed { return timed{a.at.UnixMicro(), a} }
 
 func (h alarms) Len() int           { return len(h) }
-func (h alarms) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h alarms) Less(i, j int) bool { return h[i].at < h[j].at }
 func (h alarms) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i+1, j+1
+	h[i].alarm.index, h[j].alarm.index = i+1, j+1
 }
 
 // Push implements heap.Interface.
 func (h *alarms) Push(x any) {
 	a := x.(*alarm)
-	*h = append(*h, a)
+	*h = append(*h, timedBy(a))
 	a.index = len(*h)
 }
 
 // Pop implements heap.Interface.
 func (h *alarms) Pop() any {
 	old := *h
-	a := old[len(old)-1]
-	old[len(old)-1] = nil
+	a := old[len(old)-1].alarm
+	old[len(old)-1] = timed{}
 	*h = old[:len(old)-1]
 	a.index = 0
 	return a
@@ -53,6 +62,7 @@ func (h *alarms) set(a *alarm, at time.Time) {
 	}
 	a.at = at
 	if a.index != 0 {
+		(*h)[a.index-1] = timedBy(a)
 		heap.Fix(h, a.index-1)
 		return
 	}
@@ -68,7 +78,7 @@ func (h *alarms) clear(a *alarm) {
 
 // due pops the first alarm if its instant has come.
 func (h *alarms) due(now time.Time) *alarm {
-	if len(*h) == 0 || (*h)[0].at.After(now) {
+	if len(*h) == 0 || (*h)[0].alarm.at.After(now) {
 		return nil
 	}
 	return heap.Pop(h).(*alarm)
@@ -78,12 +88,13 @@ func (h alarms) first() time.Time {
 	if len(h) == 0 {
 		return time.Time{}
 	}
-	return h[0].at
+	return h[0].alarm.at
 }
 
 // shift moves every alarm by d, for a clock that was stepped back.
 func (h alarms) shift(d time.Duration) {
-	for _, a := range h {
-		a.at = a.at.Add(d)
+	for i, s := range h {
+		s.alarm.at = s.alarm.at.Add(d)
+		h[i] = timedBy(s.alarm)
 	}
 }

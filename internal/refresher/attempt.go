@@ -1,7 +1,6 @@
 package refresher
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -107,8 +106,8 @@ func (r *Refresher) request(t *try) {
 		}
 		t.read = r.now()
 	}()
-	ctx, cancel := r.deadline(t)
-	defer cancel()
+	term := r.term(t)
+	defer term.end()
 	if t.kind == refresh {
 		if t.err = r.intend(t); t.err != nil {
 			return
@@ -120,20 +119,20 @@ func (r *Refresher) request(t *try) {
 	}
 	t.course.Asked = r.now()
 	if t.kind == login {
-		t.answer, t.err = t.spec.Source.Login(ctx)
+		t.answer, t.err = t.spec.Source.Login(term.ctx)
 		return
 	}
-	t.answer, t.err = t.spec.Source.Refresh(ctx, t.rec.RefreshToken)
+	t.answer, t.err = t.spec.Source.Refresh(term.ctx, t.rec.RefreshToken)
 }
 
-// deadline bounds an attempt. A refresh is cancelled by its deadline alone: not
-// by a reload, not by a shutdown.
-func (r *Refresher) deadline(t *try) (context.Context, context.CancelFunc) {
+// term bounds an attempt. A refresh is cancelled by its deadline alone: not by a
+// reload, not by a shutdown.
+func (r *Refresher) term(t *try) *term {
 	within := attemptTimeout(t.spec.Policy.Timeout, t.rec.Token, t.started)
 	if t.kind == refresh {
-		return context.WithTimeout(context.Background(), within)
+		return r.others.begin(within)
 	}
-	return r.patience(within)
+	return r.logins.begin(within)
 }
 
 // intend makes durable that the refresh token is about to be spent. That the

@@ -119,9 +119,9 @@ func (r *Refresher) serve(p *pool, w *run, j job) {
 		do := j.begin(r, r.now())
 		r.mu.Unlock()
 		if do != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), sinkTimeout)
-			do(ctx)
-			cancel()
+			t := r.others.begin(sinkTimeout)
+			do(t.ctx)
+			t.end()
 		}
 		r.mu.Lock()
 		j = nil

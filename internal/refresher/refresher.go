@@ -64,9 +64,10 @@ type Refresher struct {
 	beat      func()
 	beatEvery time.Duration
 
-	// patience makes the context of a login, which Run gives up when it has waited
-	// for it for a while: a login spends nothing.
-	patience func(within time.Duration) (context.Context, context.CancelFunc)
+	// Run gives a login up when it has waited for it for a while: a login spends
+	// nothing. All else ends by its deadline alone.
+	logins *terms // set by Run
+	others *terms
 
 	kick    chan struct{}      // an alarm was set that may be the first
 	pings   chan chan struct{} // closed after a round, for those who ask whether there still are any
@@ -106,6 +107,7 @@ func New(o Options) *Refresher {
 		lanes:   map[string]*lane{},
 		pools:   map[string]*pool{},
 		touched: map[*lane]struct{}{},
+		others:  &terms{parent: context.Background()},
 		changed: make(chan struct{}),
 	}
 	r.gatherer, _ = o.Store.(Gatherer)
@@ -134,9 +136,7 @@ func (r *Refresher) Run(ctx context.Context) {
 	defer abandon()
 	r.mu.Lock()
 	r.running = true
-	r.patience = func(within time.Duration) (context.Context, context.CancelFunc) {
-		return context.WithTimeout(logins, within)
-	}
+	r.logins = &terms{parent: logins}
 	for _, p := range r.pools {
 		r.staff(p)
 	}
@@ -205,7 +205,7 @@ func (r *Refresher) soon(now time.Time) *entry {
 	if len(r.alarms) == 0 {
 		return nil
 	}
-	e, ok := r.alarms[0].wakes.(*entry)
+	e, ok := r.alarms[0].alarm.wakes.(*entry)
 	if !ok || e.failures > 0 || e.floor.After(now) || e.next.at.After(now.Add(e.slack())) {
 		return nil
 	}
