@@ -123,6 +123,9 @@ func (m *Monitor) Run(ctx context.Context) {
 				return
 			}
 			m.note(e)
+			for range len(listening) {
+				m.note(<-listening)
+			}
 			quiet.Reset(hush)
 		case <-quiet.C:
 			listening = nil
