@@ -274,6 +274,29 @@ func TestNestedAndRenamedFields(t *testing.T) {
 	}
 }
 
+// Of the members the first are kept and the others looked for each time; nobody may
+// notice.
+func TestAnswersWithMoreMembersThanUsual(t *testing.T) {
+	for n := range 24 {
+		var more strings.Builder
+		for i := range n {
+			fmt.Fprintf(&more, `"x%d": {"access_token": "evil"}, `, i)
+		}
+		body := "{" + more.String() + `"access_token": "at-1", "refresh_token": "rt-2"`
+		a, f := judged(Response{}, true, 200, "application/json", body+"}")
+		if f != nil || a.AccessToken.Reveal() != "at-1" || a.RefreshToken.Reveal() != "rt-2" {
+			t.Errorf("after %d members: %+v, %v", n, a, f)
+		}
+		twice := "{" + `"access_token": "evil", ` + body[1:]
+		if a, f := judged(Response{}, true, 200, "application/json", twice+"}"); f == nil || f.Reason != "duplicate_key" || a.RefreshToken.Reveal() != "rt-2" {
+			t.Errorf("twice, with %d members between: %+v, %v", n, a, f)
+		}
+		if a, f := judged(Response{}, true, 200, "application/json", body); f == nil || f.Reason != "json" || a.RefreshToken.Reveal() != "rt-2" {
+			t.Errorf("cut off after %d members: %+v, %v", n, a, f)
+		}
+	}
+}
+
 func TestSuccessesWithoutAToken(t *testing.T) {
 	for _, tc := range []struct{ name, contentType, body, reason string }{
 		{"HTML", "text/html", "<!DOCTYPE html><html>canary</html>", "content_type"},

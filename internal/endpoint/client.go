@@ -18,6 +18,8 @@ type Client struct {
 	response  Response
 	dialer    *dialer
 	pool      *pool
+
+	interrupts interrupts
 }
 
 // Params are what one token request says.

@@ -26,17 +26,19 @@ type document struct {
 	form   url.Values // of formDocument
 }
 
-func documentOf(r *response) document {
+// read takes the body of a response.
+func (d *document) read(r *response) {
 	if c := r.header.Get("Content-Encoding"); c != "" && !strings.EqualFold(c, "identity") {
-		return document{}
+		return
 	}
 	body := bytes.TrimPrefix(r.body, []byte("\uFEFF"))
 	body = bytes.Trim(body, " \t\r\n")
-	d := document{body: body}
+	d.body = body
 	switch {
 	case len(body) == 0:
 	case body[0] == '{':
-		d.kind, d.object = jsonDocument, objectOf(body)
+		d.kind = jsonDocument
+		d.object.read(body)
 	case body[0] == '<':
 		d.kind = markupDocument
 	case bytes.IndexByte(body, '=') > 0 && !bytes.ContainsAny(body, "\r\n\t {}\"<>"):
@@ -44,16 +46,15 @@ func documentOf(r *response) document {
 			d.kind, d.form = formDocument, form
 		}
 	}
-	return d
 }
 
 // structured reports whether the document has fields: an application wrote it.
-func (d document) structured() bool {
+func (d *document) structured() bool {
 	return d.kind == formDocument || d.kind == jsonDocument && json.Valid(d.body)
 }
 
 // unreadable says why the body of a 2xx can't be taken for an answer.
-func (d document) unreadable(r *response) (reason string, err error) {
+func (d *document) unreadable(r *response) (reason string, err error) {
 	switch {
 	case r.incomplete != "":
 		return r.incomplete, r.err
@@ -73,7 +74,7 @@ func (d document) unreadable(r *response) (reason string, err error) {
 	return "", nil
 }
 
-func (d document) xml(r *response) bool {
+func (d *document) xml(r *response) bool {
 	start := bytes.ToLower(d.body[:min(len(d.body), 64)])
 	if bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html")) || isType(r.header, "html") {
 		return false
@@ -82,7 +83,7 @@ func (d document) xml(r *response) bool {
 }
 
 // get finds the value under a name, or under a path of names joined by dots.
-func (d document) get(name string) value {
+func (d *document) get(name string) value {
 	switch d.kind {
 	case formDocument:
 		return formValue(d.form, name)

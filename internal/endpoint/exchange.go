@@ -72,11 +72,10 @@ func (c *Client) over(ctx context.Context, cn *conn, t *template, request []byte
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = cn.SetDeadline(deadline)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = cn.SetDeadline(time.Unix(1, 0)) })
+	c.interrupts.join(ctx, cn)
 	reusable := false
 	defer func() {
-		// A callback that has begun may still set its deadline.
-		if !stop() || !reusable || cn.SetDeadline(time.Time{}) != nil {
+		if !c.interrupts.leave(ctx, cn) || !reusable || cn.SetDeadline(time.Time{}) != nil {
 			_ = cn.Close()
 			return
 		}

@@ -9,7 +9,7 @@ import (
 // refreshToken takes a refresh token of RFC 6749 appendix A.17, 1*VSCHAR, blanks
 // included: it goes nowhere but into a request, encoded. Of two different ones
 // neither is taken; of two spellings, the one that was asked for.
-func (j *judge) refreshToken(a *token.Answer, d document) {
+func (j *judge) refreshToken(a *token.Answer, d *document) {
 	v := d.get(j.names.RefreshToken)
 	switch {
 	case v.kind == absent, v.kind == null, v.kind == text && v.text == "", v.conflict:
@@ -27,7 +27,7 @@ func notVSCHAR(r rune) bool { return r < 0x20 || r > 0x7e }
 // issue tokens with "|", ":" or "!". What must not pass is whatever could end a
 // header field, a quoted string, a line or a word: controls, blanks, quotes,
 // backslashes, and anything beyond ASCII.
-func (j *judge) accessToken(a *token.Answer, d document) (reason string, err error) {
+func (j *judge) accessToken(a *token.Answer, d *document) (reason string, err error) {
 	v := d.get(j.names.AccessToken)
 	switch {
 	case v.kind != text || v.text == "":
@@ -53,7 +53,7 @@ func unsafeInToken(r rune) bool { return r <= ' ' || r > 0x7e || r == '"' || r =
 
 // setScope brings the scope into RFC 6749 section 3.3's form, names with blanks
 // between them. Servers also send lists, and names with commas.
-func (j *judge) setScope(a *token.Answer, d document) {
+func (j *judge) setScope(a *token.Answer, d *document) {
 	v := d.get(j.names.Scope)
 	var names []string
 	switch {

@@ -43,8 +43,9 @@ func (v value) items() []string {
 // object is the members of a JSON object. One that has as many as an answer has is
 // scanned once, however many names are looked for.
 type object struct {
-	members []member
-	rest    []byte // where the scan goes on, when there are more
+	first [8]member
+	n     int
+	rest  []byte // where the scan goes on
 }
 
 type member struct {
@@ -52,29 +53,25 @@ type member struct {
 	raw  []byte // the value as it stands there
 }
 
-// mostKept bounds the members that are kept; the others are found all the same.
-const mostKept = 32
-
-func objectOf(b []byte) object {
-	o := object{members: make([]member, 0, 8)}
-	for s := (scan{b: b, separator: '{'}); ; {
-		o.rest = s.b[s.at:]
+// read takes the object that b begins with.
+func (o *object) read(b []byte) {
+	s := scan{b: b, separator: '{'}
+	for ; o.n < len(o.first); o.n++ {
 		m, ok := s.next()
 		if !ok {
-			o.rest = nil
-			return o
+			return
 		}
-		if len(o.members) == mostKept {
-			return o
-		}
-		o.members = append(o.members, m)
+		o.first[o.n] = m
+	}
+	if s.separator != 0 {
+		o.rest = b[s.at:]
 	}
 }
 
 // get finds name: as it is, or as a path. encoding/json is not used for it because
 // it takes the last of two equal keys, takes "Access_Token" for access_token, and
 // gives nothing at all from a document with one fault in it.
-func (o object) get(name string) value {
+func (o *object) get(name string) value {
 	if v := o.find(name); v.kind != absent {
 		return v
 	}
@@ -86,17 +83,19 @@ func (o object) get(name string) value {
 	if outer.kind != other {
 		return value{}
 	}
-	v := objectOf([]byte(outer.text)).get(rest)
+	var inner object
+	inner.read([]byte(outer.text))
+	v := inner.get(rest)
 	v.doubtful = v.doubtful || v.kind != absent && outer.doubtful
 	v.conflict = v.conflict || outer.conflict
 	return v
 }
 
 // find finds the first member with this name.
-func (o object) find(name string) value {
+func (o *object) find(name string) value {
 	f := finding{name: name}
-	for i := range o.members {
-		f.look(&o.members[i])
+	for i := range o.first[:o.n] {
+		f.look(&o.first[i])
 	}
 	for s := (scan{b: o.rest, separator: ','}); ; {
 		m, ok := s.next()

@@ -32,11 +32,12 @@ var (
 )
 
 func (j *judge) judge(r *response) (token.Answer, *token.Failure) {
-	d := documentOf(r)
+	var d document
+	d.read(r)
 	if r.status/100 != 2 {
-		return token.Answer{}, j.refusal(r, d)
+		return token.Answer{}, j.refusal(r, &d)
 	}
-	answer, failure := j.success(r, d)
+	answer, failure := j.success(r, &d)
 	if failure == nil {
 		return answer, nil
 	}
@@ -45,7 +46,7 @@ func (j *judge) judge(r *response) (token.Answer, *token.Failure) {
 
 // success reads a 2xx. The refresh token comes first, and stays in the answer
 // whatever comes after.
-func (j *judge) success(r *response, d document) (token.Answer, *token.Failure) {
+func (j *judge) success(r *response, d *document) (token.Answer, *token.Failure) {
 	a := token.Answer{IssuedAt: r.issued}
 	j.refreshToken(&a, d)
 	if j.saysError(d) {
@@ -83,7 +84,7 @@ func (j *judge) unusable(r *response, reason string, err error) *token.Failure {
 
 // refusal reads an answer that says no: any status but 2xx, or a 2xx with an
 // error in it.
-func (j *judge) refusal(r *response, d document) *token.Failure {
+func (j *judge) refusal(r *response, d *document) *token.Failure {
 	f := &token.Failure{Reason: "http_status", Status: r.status, RetryAfter: retryAfter(r.header, time.Now())}
 	code := ""
 	if v := d.get("error"); v.kind == text {
@@ -103,7 +104,7 @@ func (j *judge) refusal(r *response, d document) *token.Failure {
 // saysError reports whether an answer has an error in it (RFC 6749 section
 // 5.2), 2xx or not. Some servers always send the field, and empty when all is
 // well.
-func (j *judge) saysError(d document) bool {
+func (j *judge) saysError(d *document) bool {
 	v := d.get("error")
 	switch v.kind {
 	case absent, null:
@@ -116,7 +117,7 @@ func (j *judge) saysError(d document) bool {
 
 // words are the error code and description for people, also of servers that
 // have names of their own for them.
-func (j *judge) words(d document) (code, description string) {
+func (j *judge) words(d *document) (code, description string) {
 	if !d.structured() {
 		return "", ""
 	}
@@ -129,7 +130,7 @@ func (j *judge) words(d document) (code, description string) {
 	return clean(code, hidden, 64), clean(description, hidden, 256)
 }
 
-func first(d document, names ...string) string {
+func first(d *document, names ...string) string {
 	for _, name := range names {
 		if v := d.get(name); v.kind == text || v.kind == number {
 			return v.text
@@ -140,7 +141,7 @@ func first(d document, names ...string) string {
 
 // doubtful names a field that is there twice, or in two spellings, so that
 // another reader could take another value for it.
-func (j *judge) doubtful(d document) string {
+func (j *judge) doubtful(d *document) string {
 	for _, name := range []string{
 		j.names.AccessToken, j.names.RefreshToken, j.names.TokenType, j.names.ExpiresIn, j.names.Scope, "error",
 	} {

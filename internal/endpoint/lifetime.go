@@ -14,7 +14,7 @@ const maxLifetime = 365 * 24 * time.Hour
 
 // setExpiry counts the lifetime from the moment before the request was sent.
 // The server's Date header plays no part: its clock may be anywhere.
-func (j *judge) setExpiry(a *token.Answer, d document) {
+func (j *judge) setExpiry(a *token.Answer, d *document) {
 	lifetime, ok := expiresIn(a, d.get(j.names.ExpiresIn))
 	if !ok {
 		if lifetime, ok = jwtLifetime(a.AccessToken.Reveal(), a.IssuedAt); ok {
@@ -83,7 +83,8 @@ func jwtLifetime(access string, now time.Time) (time.Duration, bool) {
 	if err != nil {
 		return 0, false
 	}
-	d := objectOf(claims)
+	var d object
+	d.read(claims)
 	exp, ok := instant(d.get("exp"))
 	if !ok {
 		return 0, false

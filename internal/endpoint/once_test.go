@@ -195,6 +195,44 @@ func TestCancelled(t *testing.T) {
 	})
 }
 
+// Exchanges that share a context end with it, all of them and no others.
+func TestCancelledTogether(t *testing.T) {
+	why := errors.New("shutting down")
+	const each = 8
+	var arrived sync.WaitGroup
+	arrived.Add(2 * each)
+	release := make(chan struct{})
+	s := serve(t, func(s *rawServer, c net.Conn, r *bufio.Reader) {
+		s.read(r)
+		arrived.Done()
+		<-release
+		io.WriteString(c, ok(goodBody))
+	})
+	c := newClient(t, Config{TokenEndpoint: s.url("/token")})
+	ended, cancel := context.WithCancelCause(t.Context())
+	cancelled, others := make(chan error, each), make(chan error, each)
+	for range each {
+		go func() { _, err := c.Send(ended, refresh()); cancelled <- err }()
+		go func() { _, err := c.Send(t.Context(), refresh()); others <- err }()
+	}
+	arrived.Wait()
+	cancel(why)
+	for range each {
+		if f := failure(t, <-cancelled, token.Ambiguous, "canceled"); !errors.Is(f, why) {
+			t.Errorf("cause is lost: %v", f)
+		}
+	}
+	close(release)
+	for range each {
+		if err := <-others; err != nil {
+			t.Errorf("an exchange with another context ended: %v", err)
+		}
+	}
+	if n := len(c.interrupts.by); n != 0 {
+		t.Errorf("%d callbacks outlive their exchanges", n)
+	}
+}
+
 func TestNothingSent(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
