@@ -77,6 +77,7 @@ type follower struct {
 	app     *App
 	watcher *fsnotify.Watcher
 	watched map[string]bool
+	names   map[string]bool   // of the files that the configuration was made of
 	digest  [sha256.Size]byte // of everything the running configuration was made of
 }
 
@@ -97,11 +98,13 @@ func (f *follower) run(ctx context.Context) error {
 			if f.take() {
 				d.touch()
 			}
-		case _, ok := <-f.watcher.Events:
+		case e, ok := <-f.watcher.Events:
 			if !ok {
 				return nil
 			}
-			d.touch()
+			if f.concerns(e) {
+				d.touch()
+			}
 		case err := <-f.watcher.Errors:
 			f.app.logger.Debug("file events were lost; looking at all of it", "event", "watch_failed", "error", err)
 			d.touch()
@@ -113,6 +116,14 @@ func (f *follower) run(ctx context.Context) error {
 			f.look(ctx)
 		}
 	}
+}
+
+// concerns tells whether an event is an occasion to look. Any name that comes or
+// goes is, for it may be a link on the way to a file, as in a mounted ConfigMap.
+// What is written to is not, unless it has the name of a file of ours: a log that
+// lies beside the configuration would have all of it read every two seconds.
+func (f *follower) concerns(e fsnotify.Event) bool {
+	return e.Op&^(fsnotify.Write|fsnotify.Chmod) != 0 || f.names[filepath.Base(e.Name)]
 }
 
 // debounce is due when it has not been touched for a while, or, in a steady
@@ -183,13 +194,16 @@ func (f *follower) look(ctx context.Context) {
 // those that their symbolic links lead to.
 func (f *follower) aim() {
 	wanted := map[string]bool{}
+	f.names = map[string]bool{}
 	for _, path := range f.app.watching() {
 		wanted[filepath.Dir(path)] = true
+		f.names[filepath.Base(path)] = true
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			wanted[path] = true
 		}
 		if resolved, err := filepath.EvalSymlinks(path); err == nil {
 			wanted[filepath.Dir(resolved)] = true
+			f.names[filepath.Base(resolved)] = true
 		}
 	}
 	for _, dir := range slices.Sorted(maps.Keys(f.watched)) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 func TestSavesAreLoadedWhenTheyHavePaused(t *testing.T) {
@@ -51,6 +53,35 @@ func every(d time.Duration, n int) []time.Duration {
 		out[i] = time.Duration(i) * d
 	}
 	return out
+}
+
+func TestEventsThatAreAnOccasionToLook(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	real, link := h.write(t, "of-the-secret", "one"), h.path("secret")
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	f := follower{app: &App{watch: []string{link, h.path("absent.hcl")}}, watcher: w, watched: map[string]bool{}}
+	f.aim()
+	for name, wants := range map[string]map[fsnotify.Op]bool{
+		"secret":        {fsnotify.Write: true, fsnotify.Chmod: true, fsnotify.Create: true},
+		"of-the-secret": {fsnotify.Write: true, fsnotify.Write | fsnotify.Chmod: true, fsnotify.Remove: true},
+		"absent.hcl":    {fsnotify.Write: true, fsnotify.Create: true},
+		"..data":        {fsnotify.Create: true, fsnotify.Rename: true},
+		"tokend.log":    {fsnotify.Write: false, fsnotify.Chmod: false, fsnotify.Create: true, fsnotify.Write | fsnotify.Remove: true},
+	} {
+		for op, want := range wants {
+			if got := f.concerns(fsnotify.Event{Name: h.path(name), Op: op}); got != want {
+				t.Errorf("%s of %s: %t", op, name, got)
+			}
+		}
+	}
 }
 
 // What is looked at to find a change: content and mode, not the times, and of a

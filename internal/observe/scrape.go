@@ -9,12 +9,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/tokend-project/tokend/internal/token"
 )
+
+// packers are used again: each has a megabyte of tables.
+var packers = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // the level exists
+	return w
+}}
 
 // Handler serves what was counted, and what is the case with d, in Prometheus'
 // text format, version 0.0.4.
@@ -33,8 +40,12 @@ func (m *Metrics) Handler(d Daemon) http.Handler {
 		var out io.Writer = w
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			h.Set("Content-Encoding", "gzip")
-			packed, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level exists
-			defer func() { _ = packed.Close() }()
+			packed := packers.Get().(*gzip.Writer)
+			packed.Reset(w)
+			defer func() {
+				_ = packed.Close()
+				packers.Put(packed)
+			}()
 			out = packed
 		}
 		buffered := bufio.NewWriterSize(out, 64<<10)

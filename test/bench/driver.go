@@ -21,11 +21,13 @@ type bench struct {
 	left    []string // folders on the disk of runs that are over
 }
 
-// phase is a run that measures some rows of one system.
+// phase is a run that measures some rows of one system after the other, or of all
+// at once.
 type phase struct {
 	name string
 	rows []string
 	run  func(context.Context, system) error
+	all  func(context.Context) error // nil where run isn't
 }
 
 func drive(ctx context.Context, s *settings) (err error) {
@@ -79,17 +81,17 @@ func (b *bench) prepare(ctx context.Context, folder string) error {
 
 func (b *bench) phases() []phase {
 	phases := []phase{
-		{"steady", []string{"cpu", "memory", "lateness", "peak", "delivery"}, b.steady},
-		{"steady on tmpfs", []string{"cpu"}, b.steadyOnTmpfs},
-		{"observed", []string{"observed"}, b.observed},
-		{"memory of one token", []string{"memory"}, b.empty},
-		{"outages", []string{"outage"}, b.outages},
-		{"restart and reload", []string{"restart", "reload"}, b.restart},
-		{"rate limit", []string{"limit"}, b.limit},
-		{"latency", []string{"latency"}, b.latency},
+		{name: "steady", rows: []string{"cpu", "memory", "lateness", "peak", "delivery"}, run: b.steady},
+		{name: "steady on tmpfs", rows: []string{"cpu"}, all: b.steadyOnTmpfs},
+		{name: "observed", rows: []string{"observed"}, run: b.observed},
+		{name: "memory of one token", rows: []string{"memory"}, run: b.empty},
+		{name: "outages", rows: []string{"outage"}, run: b.outages},
+		{name: "restart and reload", rows: []string{"restart", "reload"}, run: b.restart},
+		{name: "rate limit", rows: []string{"limit"}, run: b.limit},
+		{name: "latency", rows: []string{"latency"}, run: b.latency},
 	}
 	for i := range coldRuns { // in turns, so that both systems meet the machine in the same moods
-		phases = append(phases, phase{fmt.Sprintf("cold start %d", i+1), []string{"cold"}, b.coldStart})
+		phases = append(phases, phase{name: fmt.Sprintf("cold start %d", i+1), rows: []string{"cold"}, run: b.coldStart})
 	}
 	return phases
 }
@@ -100,17 +102,27 @@ func (b *bench) measure(ctx context.Context, p phase) error {
 	if !slices.ContainsFunc(p.rows, func(r string) bool { return b.wants(r) }) {
 		return nil
 	}
+	if p.all != nil {
+		return b.attempt(ctx, p.name, "all", func() error { return p.all(ctx) })
+	}
 	for _, sys := range b.systems {
-		b.progress("%s: %s", sys.name(), p.name)
-		err := p.run(ctx, sys)
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s of %s: %w", p.name, sys.name(), context.Cause(ctx))
+		if err := b.attempt(ctx, p.name, sys.name(), func() error { return p.run(ctx, sys) }); err != nil {
+			return err
 		}
-		if err != nil {
-			b.progress("%s: %s failed: %v", sys.name(), p.name, err)
-			b.note("**failed**: %s of %s: %v", p.name, sys.name(), err)
-			b.ill = true
-		}
+	}
+	return nil
+}
+
+func (b *bench) attempt(ctx context.Context, phase, who string, run func() error) error {
+	b.progress("%s: %s", who, phase)
+	err := run()
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s of %s: %w", phase, who, context.Cause(ctx))
+	}
+	if err != nil {
+		b.progress("%s: %s failed: %v", who, phase, err)
+		b.note("**failed**: %s of %s: %v", phase, who, err)
+		b.ill = true
 	}
 	return nil
 }

@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/tokend-project/tokend/test/bench/internal/figures"
 )
 
 // scrapeEvery is Prometheus' interval as its users set it.
@@ -35,90 +39,67 @@ func (b *bench) observed(ctx context.Context, sys system) error {
 		{row: "observed, per token", http: true, perToken: true},
 		{row: "observed, read", http: true, reader: true},
 	}
-	if err := b.lookAt(ctx, sys, observers, nil); err != nil {
-		return err
+	var stages []*stage
+	for _, o := range observers {
+		st := b.whole(sys)
+		if o.http {
+			address, err := freeAddress()
+			if err != nil {
+				return err
+			}
+			st.http, st.perToken = address, o.perToken
+		}
+		stages = append(stages, st)
 	}
-	without := b.cells["unobserved"][sys.name()]
-	for _, o := range observers[1:] {
-		with := b.cells[o.row][sys.name()]
-		share := with.value / max(without.value, 1)
-		b.put(o.row, sys.name(), cell{value: share, text: fmt.Sprintf("%s, without %s = %.2f×", with.text, without.text, share), bad: with.bad || without.bad})
-	}
-	return nil
-}
-
-// lookAt starts a daemon for each observer, then watches all of them over the same
-// lifetime, the second one: in the first, one refreshes while the next one starts.
-func (b *bench) lookAt(ctx context.Context, sys system, observers []observer, started []*stage) error {
-	if len(started) == len(observers) {
-		return b.look(ctx, observers, started)
-	}
-	o, st := observers[len(started)], b.whole(sys)
-	if o.http {
-		address, err := freeAddress()
-		if err != nil {
+	return b.together(ctx, stages, "observed", func() error {
+		stop := look(ctx, observers, stages)
+		each, err := b.leaveAlone(ctx, stages, "observed", time.Now().Add(b.lifetime))
+		if err := errors.Join(err, stop()); err != nil {
 			return err
 		}
-		st.http, st.perToken = address, o.perToken
-	}
-	return b.on(ctx, st, b.tmpfs, func() error {
-		if _, err := st.cold(ctx); err != nil {
-			return err
+		for i, o := range observers[1:] {
+			b.settleObserved(o.row, sys.name(), each[i+1], each[0])
 		}
-		return b.lookAt(ctx, sys, observers, append(started, st))
+		return nil
 	})
 }
 
-func (b *bench) look(ctx context.Context, observers []observer, stages []*stage) error {
-	looking, stop := context.WithCancel(ctx)
-	defer stop()
+// settleObserved puts down what being looked at costs: the median of what it is in
+// each lifetime.
+func (b *bench) settleObserved(row, system string, with, without []float64) {
+	shares := make([]float64, len(with))
+	for n := range with {
+		shares[n] = with[n] / without[n]
+	}
+	half := figures.Median(shares)
+	b.put(row, system, cell{value: half, text: fmt.Sprintf("%.0f µs, without %.0f µs = %.2f× (%.2f–%.2f)",
+		figures.Median(with), figures.Median(without), half, slices.Min(shares), slices.Max(shares))})
+}
+
+// look begins to look at the stages. The function that it returns ends that, and
+// tells whether it has worked.
+func look(ctx context.Context, observers []observer, stages []*stage) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
 	var lookers sync.WaitGroup
 	failed := make(chan error, 2*len(stages))
-	spans := make([]*span, len(stages))
 	for i, st := range stages {
 		if st.http != "" {
-			lookers.Go(func() { failed <- scrape(looking, "http://"+st.http+"/metrics") })
+			lookers.Go(func() { failed <- scrape(ctx, "http://"+st.http+"/metrics") })
 		}
 		if observers[i].reader {
-			lookers.Go(func() { failed <- read(looking, "http://"+st.http+"/api/v1/events") })
+			lookers.Go(func() { failed <- read(ctx, "http://"+st.http+"/api/v1/events") })
 		}
 	}
-	settled := time.Now().Add(b.lifetime)
-	for _, st := range stages {
-		if err := st.until(ctx, settled); err != nil {
-			return err
+	return func() error {
+		cancel()
+		lookers.Wait()
+		close(failed)
+		var errs []error
+		for err := range failed {
+			errs = append(errs, err)
 		}
+		return errors.Join(errs...)
 	}
-	for i, st := range stages {
-		var err error
-		if spans[i], err = begin(st); err != nil {
-			return err
-		}
-	}
-	for _, st := range stages {
-		if err := st.until(ctx, spans[0].from.Add(b.lifetime)); err != nil {
-			return err
-		}
-	}
-	for _, s := range spans {
-		if err := s.end(); err != nil {
-			return err
-		}
-	}
-	for i, s := range spans {
-		if err := b.settle(ctx, s, observers[i].row); err != nil {
-			return err
-		}
-	}
-	stop()
-	lookers.Wait()
-	close(failed)
-	for err := range failed {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // scrape asks for metrics as Prometheus does, until ctx ends.

@@ -3,15 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tokend-project/tokend/test/bench/internal/figures"
 	"github.com/tokend-project/tokend/test/bench/internal/tokenserver"
 )
 
-// steady runs a system on the disk through a cold start and two lifetimes. In the
-// first it is asked for its plans; in the second it is left alone, and its CPU
-// time and memory are read from outside.
+// steady runs a system on the disk through a cold start and some lifetimes. In the
+// first it is asked for its plans; then it is left alone, and its memory and CPU
+// time are read from outside.
 func (b *bench) steady(ctx context.Context, sys system) error {
 	st := b.whole(sys)
 	return b.on(ctx, st, b.dir, func() error {
@@ -24,9 +25,14 @@ func (b *bench) steady(ctx context.Context, sys system) error {
 		if err != nil {
 			return err
 		}
-		if err := b.leaveAlone(ctx, st, "cpu", true); err != nil {
+		if err := b.settleResident(ctx, st, quiet.Add(b.lifetime)); err != nil {
 			return err
 		}
+		each, err := b.leaveAlone(ctx, []*stage{st}, "cpu", quiet.Add(b.lifetime))
+		if err != nil {
+			return err
+		}
+		b.settleCPU("cpu", sys.name(), each[0])
 		events, err := st.admin.Events(ctx, 0)
 		if err != nil {
 			return err
@@ -38,16 +44,41 @@ func (b *bench) steady(ctx context.Context, sys system) error {
 	})
 }
 
-func (b *bench) steadyOnTmpfs(ctx context.Context, sys system) error {
+// steadyOnTmpfs runs all systems at the same time, each with a server of its own:
+// one after the other, they would meet the machine in moods that differ by more
+// than what is to be measured. The first lifetime passes while the next system
+// starts.
+func (b *bench) steadyOnTmpfs(ctx context.Context) error {
 	if b.tmpfs == "" || b.quick {
 		return nil
 	}
-	st := b.whole(sys)
-	return b.on(ctx, st, b.tmpfs, func() error {
-		if err := b.coldOn(ctx, st, "cold on tmpfs"); err != nil {
+	var stages []*stage
+	for _, sys := range b.systems {
+		stages = append(stages, b.whole(sys))
+	}
+	return b.together(ctx, stages, "cold on tmpfs", func() error {
+		each, err := b.leaveAlone(ctx, stages, "cpu on tmpfs", time.Now().Add(b.lifetime))
+		if err != nil {
 			return err
 		}
-		return b.leaveAlone(ctx, st, "cpu on tmpfs", false)
+		for i, st := range stages {
+			b.settleCPU("cpu on tmpfs", st.system.name(), each[i])
+		}
+		return nil
+	})
+}
+
+// together starts the systems of stages on the tmpfs, one after the other, and
+// calls do once all of them have filled their files. The starts count for row.
+func (b *bench) together(ctx context.Context, stages []*stage, row string, do func() error) error {
+	if len(stages) == 0 {
+		return do()
+	}
+	return b.on(ctx, stages[0], b.tmpfs, func() error {
+		if err := b.coldOn(ctx, stages[0], row); err != nil {
+			return err
+		}
+		return b.together(ctx, stages[1:], row, do)
 	})
 }
 
@@ -70,58 +101,90 @@ func (b *bench) listen(ctx context.Context, st *stage, up time.Time) ([]plans, e
 	return heard, st.until(ctx, up)
 }
 
-// leaveAlone watches one lifetime from outside: CPU time per refresh, and memory.
-func (b *bench) leaveAlone(ctx context.Context, st *stage, row string, memory bool) error {
-	s, err := begin(st)
-	if err != nil {
-		return err
-	}
-	resident, err := b.resident(ctx, st, s.from.Add(b.lifetime))
-	if err != nil {
-		return err
-	}
-	if err := s.end(); err != nil {
-		return err
-	}
-	if memory {
-		m, err := st.child.Memory()
+// leaveAlone watches lifetimes from outside, all stages at the same time, beginning
+// at an instant, and returns each one's CPU time per refresh in µs, by lifetime.
+func (b *bench) leaveAlone(ctx context.Context, stages []*stage, row string, from time.Time) ([][]float64, error) {
+	each := make([][]float64, len(stages))
+	for n := range b.lifetimes {
+		spans, err := b.watch(ctx, stages, from.Add(time.Duration(n)*b.lifetime))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		b.put("resident", st.system.name(), cell{value: resident, text: m.String()})
+		for i, s := range spans {
+			events, err := stages[i].admin.Events(ctx, 0)
+			if err != nil {
+				return nil, err
+			}
+			refreshes := issuedBetween(events, s.from, s.to)
+			if refreshes == 0 {
+				return nil, fmt.Errorf("%s refreshed nothing in a lifetime", stages[i].system.name())
+			}
+			each[i] = append(each[i], float64(s.took.Microseconds())/float64(refreshes))
+			b.progress("%s: %.0f µs CPU for each of %d refreshes (%s)", stages[i].system.name(), each[i][n], refreshes, row)
+		}
 	}
-	return b.settle(ctx, s, row)
+	return each, nil
+}
+
+// settleCPU puts down the median of a system's CPU time per refresh.
+func (b *bench) settleCPU(row, system string, each []float64) {
+	half := figures.Median(each)
+	b.put(row, system, cell{value: half, text: fmt.Sprintf("%.0f µs (%.0f–%.0f)", half, slices.Min(each), slices.Max(each))})
 }
 
 // span is a time over which a system's CPU time is read.
 type span struct {
-	stage    *stage
 	from, to time.Time
-	before   time.Duration // of CPU time
-	took     time.Duration
+	took     time.Duration // of CPU time
 }
 
-func begin(st *stage) (*span, error) {
-	before, err := st.child.CPU()
-	return &span{stage: st, from: time.Now(), before: before}, err
+// watch reads the CPU time that each stage's system takes in a lifetime.
+func (b *bench) watch(ctx context.Context, stages []*stage, from time.Time) ([]span, error) {
+	if err := untilAll(ctx, stages, from); err != nil {
+		return nil, err
+	}
+	spans := make([]span, len(stages))
+	for i, st := range stages {
+		before, err := st.child.CPU()
+		if err != nil {
+			return nil, err
+		}
+		spans[i] = span{from: time.Now(), took: -before}
+	}
+	if err := untilAll(ctx, stages, from.Add(b.lifetime)); err != nil {
+		return nil, err
+	}
+	for i, st := range stages {
+		after, err := st.child.CPU()
+		if err != nil {
+			return nil, err
+		}
+		spans[i].to = time.Now()
+		spans[i].took += after
+	}
+	return spans, nil
 }
 
-func (s *span) end() error {
-	after, err := s.stage.child.CPU()
-	s.to, s.took = time.Now(), after-s.before
-	return err
+func untilAll(ctx context.Context, stages []*stage, instant time.Time) error {
+	for _, st := range stages {
+		if err := st.until(ctx, instant); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// settle puts down the CPU time for each refresh of a span.
-func (b *bench) settle(ctx context.Context, s *span, row string) error {
-	events, err := s.stage.admin.Events(ctx, 0)
+// settleResident samples a process's memory up to an instant.
+func (b *bench) settleResident(ctx context.Context, st *stage, to time.Time) error {
+	resident, err := b.resident(ctx, st, to)
 	if err != nil {
 		return err
 	}
-	refreshes := issuedBetween(events, s.from, s.to)
-	each := float64(s.took.Microseconds()) / float64(max(refreshes, 1))
-	b.put(row, s.stage.system.name(), cell{value: each, text: fmt.Sprintf("%.0f µs", each), bad: refreshes == 0})
-	b.progress("%s: %.0f µs CPU for each of %d refreshes (%s)", s.stage.system.name(), each, refreshes, row)
+	m, err := st.child.Memory()
+	if err != nil {
+		return err
+	}
+	b.put("resident", st.system.name(), cell{value: resident, text: m.String()})
 	return nil
 }
 

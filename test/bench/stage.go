@@ -40,8 +40,10 @@ func (st *stage) open(base string) (err error) {
 	if st.folder, err = os.MkdirTemp(base, "tokend-bench-*"); err != nil {
 		return fmt.Errorf("making the run's folder: %w", err)
 	}
-	if err := os.Mkdir(st.sinks(), 0o700); err != nil {
-		return fmt.Errorf("making the run's folder: %w", err)
+	for _, folder := range []string{st.sinks(), st.logs()} {
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			return fmt.Errorf("making the run's folder: %w", err)
+		}
 	}
 	if err := st.startServer(); err != nil {
 		return err
@@ -61,7 +63,7 @@ func (st *stage) startServer() error {
 		return fmt.Errorf("making a pipe for the token server: %w", err)
 	}
 	defer func() { _ = out.Close() }()
-	st.server, err = process.Start("the token server", in, filepath.Join(st.folder, "server.log"), self, "server", "-lifetime", st.lifetime.String())
+	st.server, err = process.Start("the token server", in, filepath.Join(st.logs(), "server"), self, "server", "-lifetime", st.lifetime.String())
 	_ = in.Close()
 	if err != nil {
 		return err
@@ -80,7 +82,7 @@ func (st *stage) start() error {
 	if err != nil {
 		return err
 	}
-	st.child, err = process.Start(st.system.name(), nil, filepath.Join(st.folder, "system.log"), argv...)
+	st.child, err = process.Start(st.system.name(), nil, filepath.Join(st.logs(), "system"), argv...)
 	return err
 }
 
@@ -99,6 +101,7 @@ func (st *stage) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+func (st *stage) logs() string     { return filepath.Join(st.folder, "logs") }
 func (st *stage) sinks() string    { return filepath.Join(st.folder, "sinks") }
 func (st *stage) tokenURL() string { return "http://" + st.address + "/token" }
 
