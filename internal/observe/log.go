@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/tokend-project/tokend/internal/problem"
@@ -87,8 +88,8 @@ func (l *Log) write(e refresher.Event, unsaid int) {
 	if !l.logger.Enabled(ctx, w.level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 12)
-	attrs = append(attrs, slog.String("event", string(e.Kind)))
+	list := attrLists.Get().(*[]slog.Attr)
+	attrs := append((*list)[:0], slog.String("event", string(e.Kind)))
 	attrs = appendWords(attrs, e)
 	if w.level >= slog.LevelWarn {
 		if code := problem.OfEvent(string(e.Kind), e.SinkKind, e.Err); code != "" {
@@ -106,7 +107,13 @@ func (l *Log) write(e refresher.Event, unsaid int) {
 	record := slog.NewRecord(e.At, w.level, w.text, 0)
 	record.AddAttrs(attrs...)
 	_ = l.logger.Handler().Handle(ctx, record) // there is nobody to tell
+	clear(attrs)
+	*list = attrs
+	attrLists.Put(list)
 }
+
+// attrLists are used again: a record copies what is in them.
+var attrLists = sync.Pool{New: func() any { return new([]slog.Attr) }}
 
 // recovered tells that what had failed more than once does no more.
 func (l *Log) recovered(e refresher.Event, what string, o ordeal) {
