@@ -102,6 +102,7 @@ dynamic "token" {
 	d.cmd = exec.Command(binary, "run", "--config", config)
 	d.cmd.Stderr = log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	rest()
 	d.began = time.Now()
 	if err := d.cmd.Start(); err != nil {
 		b.Fatal(err)
