@@ -14,7 +14,7 @@ const termShare = 1.0 / 64
 // at the same instant: a timer and a context for each request and each write of a
 // fleet would be a good part of what they cost. Safe for concurrent use.
 type terms struct {
-	parent context.Context
+	parent context.Context //nolint:containedctx // of every term
 
 	mu   sync.Mutex
 	last *term
@@ -22,7 +22,7 @@ type terms struct {
 
 // term is a deadline, and who has to keep it.
 type term struct {
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // it is what a term hands out
 	until time.Time
 	of    *terms
 
