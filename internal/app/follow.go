@@ -26,6 +26,8 @@ const (
 	// lookAgain finds what no event tells of: a network file system, a
 	// directory that did not exist when it was to be watched.
 	lookAgain = 30 * time.Second
+	// configExt is of the files that a directory of the configuration is read for.
+	configExt = ".hcl"
 	// clockTick is how far a file's times may lag behind the clock.
 	clockTick = 20 * time.Millisecond
 )
@@ -120,10 +122,12 @@ func (f *follower) run(ctx context.Context) error {
 
 // concerns tells whether an event is an occasion to look. Any name that comes or
 // goes is, for it may be a link on the way to a file, as in a mounted ConfigMap.
-// What is written to is not, unless it has the name of a file of ours: a log that
-// lies beside the configuration would have all of it read every two seconds.
+// What is written to is not, unless it has the name of a file of ours or may become
+// one: a log that lies beside the configuration would have all of it read every two
+// seconds, while one more file of it is waited for until it is written.
 func (f *follower) concerns(e fsnotify.Event) bool {
-	return e.Op&^(fsnotify.Write|fsnotify.Chmod) != 0 || f.names[filepath.Base(e.Name)]
+	name := filepath.Base(e.Name)
+	return e.Op&^(fsnotify.Write|fsnotify.Chmod) != 0 || f.names[name] || filepath.Ext(name) == configExt
 }
 
 // debounce is due when it has not been touched for a while, or, in a steady
@@ -258,7 +262,7 @@ func addNames(h io.Writer, dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if filepath.Ext(e.Name()) == ".hcl" {
+		if filepath.Ext(e.Name()) == configExt {
 			fmt.Fprintf(h, "%q %v\n", e.Name(), e.Type()&^fs.ModePerm)
 		}
 	}

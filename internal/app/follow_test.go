@@ -73,6 +73,7 @@ func TestEventsThatAreAnOccasionToLook(t *testing.T) {
 		"secret":        {fsnotify.Write: true, fsnotify.Chmod: true, fsnotify.Create: true},
 		"of-the-secret": {fsnotify.Write: true, fsnotify.Write | fsnotify.Chmod: true, fsnotify.Remove: true},
 		"absent.hcl":    {fsnotify.Write: true, fsnotify.Create: true},
+		"new.hcl":       {fsnotify.Create: true, fsnotify.Write: true},
 		"..data":        {fsnotify.Create: true, fsnotify.Rename: true},
 		"tokend.log":    {fsnotify.Write: false, fsnotify.Chmod: false, fsnotify.Create: true, fsnotify.Write | fsnotify.Remove: true},
 	} {

@@ -99,9 +99,9 @@ func (m *Metrics) write(w *bufio.Writer, d Daemon, now time.Time) error {
 // sums adds up tokens by provider; the list is sorted.
 func sums(each func(func(*token.Status)), now time.Time) []*provider {
 	all := map[string]*provider{}
-	p := &provider{} // of the token before: a fleet's tokens come one after the other
+	var p *provider // of the token before: a fleet's tokens come one after the other
 	each(func(s *token.Status) {
-		if p.name != s.Provider || len(all) == 0 {
+		if p == nil || p.name != s.Provider {
 			p = all[s.Provider]
 		}
 		if p == nil {

@@ -53,7 +53,7 @@ func parseSettings(args []string) (*settings, error) {
 	flags.StringVar(&s.repo, "repo", "../..", "tokend's source, which is built first")
 	flags.StringVar(&s.tokend, "tokend", "", "a ready tokend to measure instead")
 	flags.IntVar(&s.ext4MiB, "ext4-image", 0, "make an ext4 of so many MiB in a file in -dir and measure there (needs root)")
-	flags.BoolVar(&s.quick, "quick", false, "a smoke test in a minute and a half: 1000 tokens of 8 s, one outage, no CPU time on tmpfs; flags that are given stand")
+	flags.BoolVar(&s.quick, "quick", false, "a smoke test in two minutes: 1000 tokens of 8 s, one outage, no CPU time on tmpfs; flags that are given stand")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
