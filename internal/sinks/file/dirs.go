@@ -189,31 +189,20 @@ func (d *dir) identify(name string) (identity, error) {
 	return identifyAt(d.fd, name, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-func (d *dir) rename(from, to string) error {
+// rename replaces a name. What stood there is kept open where that spares a wait;
+// the caller frees it.
+func (d *dir) rename(from, to string) (kept int, err error) {
+	kept = -1
 	if d.disk.shares { // a network file system would give what is kept another name first
-		was := d.disk.freer.keep(d, to)
-		defer d.disk.freer.free(was)
+		kept = d.disk.freer.keep(d, to)
 	}
 	d.names.Lock()
 	defer d.names.Unlock()
-	return renameAt(d.fd, from, to)
-}
-
-// company is the group that a rename's sync is announced to; nil for none.
-func (d *dir) company() *group {
-	if d.disk.memory {
-		return nil
-	}
-	return &d.group
+	return kept, renameAt(d.fd, from, to)
 }
 
 // sync makes the renames that happened before it durable.
-func (d *dir) sync(announced bool) error {
-	if d.disk.memory {
-		return nil
-	}
-	return d.group.do(announced, func(int) error { return fsync(d.fd) })
-}
+func (d *dir) sync() error { return d.group.do(func() error { return fsync(d.fd) }) }
 
 func (d *dir) release() {
 	d.of.mu.Lock()

@@ -35,7 +35,7 @@ type disk struct {
 	memory bool         // there is nothing to sync
 	apart  atomic.Int64 // until when nothing is shared, in nanoseconds since 1970
 	calm   atomic.Int64 // until when little is believed to wait
-	group  group
+	crew   crew
 	freer  freer
 }
 
@@ -77,39 +77,22 @@ func (k *disk) together() bool {
 	return k.shares && time.Now().UnixNano() >= k.apart.Load()
 }
 
-// company is the group that a file written now is to be synced with; nil for none.
-func (k *disk) company() *group {
+// do takes a step and makes durable what it has changed: with others where they can
+// share that, and otherwise with sync, the step's own way. An error of that is the
+// changed file's own, and the file must then not be used any more: a second fsync
+// may report a success that was none.
+func (k *disk) do(take func() (fd int, err error), sync func() error) (err, syncErr error) {
+	s := step{take: take}
 	if k.memory || !k.together() {
-		return nil
+		_, s.err = take()
+		s.synced = k.memory
+	} else {
+		k.crew.do(&s, k.flush)
 	}
-	return &k.group
-}
-
-// sync makes the content of an open file or directory durable, in the company that
-// was announced. An error is the file's own, and the file must then not be used any
-// more: a second fsync may report a success that was none.
-func (k *disk) sync(fd int, company *group) error {
-	switch {
-	case k.memory:
-		return nil
-	case company == nil:
-		return fsync(fd)
+	if s.err == nil && !s.synced {
+		s.syncErr = sync()
 	}
-	alone, own := false, error(nil)
-	err := company.do(true, func(callers int) error {
-		if callers > 1 {
-			return k.flush(fd)
-		}
-		alone, own = true, fsync(fd)
-		return nil
-	})
-	if alone {
-		return own
-	}
-	if err != nil { // perhaps a stranger's; the file's own state is kept apart from that
-		return fsync(fd)
-	}
-	return nil
+	return s.err, s.syncErr
 }
 
 // flush syncs the whole file system, unless that would take long.

@@ -165,7 +165,7 @@ func (s *Sink) Remove(ctx context.Context) error {
 		return s.fail("remove", err)
 	}
 	s.wrote, s.sum = identity{}, 0
-	if err := d.sync(false); err != nil {
+	if err := d.sync(); err != nil {
 		return s.fail("sync the directory of", err)
 	}
 	return nil

@@ -20,30 +20,7 @@ type staged struct {
 	name string   // of the temporary file; empty once it is renamed or removed
 	was  identity // the matching target
 	sum  uint64   // the digest of the content
-
-	company *group // that a call was announced to; nil for none
-}
-
-// announce tells a group of a call to come.
-func (st *staged) announce(g *group) {
-	st.company = g
-	if g != nil {
-		g.announce()
-	}
-}
-
-// called returns the group that is to be called now.
-func (st *staged) called() *group {
-	g := st.company
-	st.company = nil
-	return g
-}
-
-// withdraw takes back what was announced and has not come.
-func (st *staged) withdraw() {
-	if g := st.called(); g != nil {
-		g.withdraw()
-	}
+	kept int      // the file that was replaced, to be freed; -1 for none
 }
 
 func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
@@ -62,23 +39,12 @@ func (s *Sink) stage(ctx context.Context, t token.Token) (*staged, error) {
 	if err != nil {
 		return nil, s.fail("open the directory of", err)
 	}
-	st := &staged{sink: s, dir: d, fd: -1, sum: digest(content)}
-	st.announce(d.disk.company())
+	st := &staged{sink: s, dir: d, fd: -1, kept: -1, sum: digest(content)}
 	if err := st.prepare(content, own); err != nil {
 		st.discard()
 		return nil, err
 	}
-	st.expect()
 	return st, nil
-}
-
-// expect announces the sync of the directory that follows: what is staged together
-// is published together, by as many who are roused one by one.
-func (st *staged) expect() {
-	st.withdraw()
-	if !st.same() {
-		st.announce(st.dir.company())
-	}
 }
 
 // same reports whether there is nothing to do.
@@ -97,35 +63,35 @@ func (st *staged) prepare(content []byte, own ids) error {
 		st.was = found
 		return nil
 	}
-	if st.fd, st.name, err = st.dir.createTemp(); err != nil {
-		return s.fail("create a temporary file beside", st.dir.moved(err))
+	err, syncErr := st.dir.disk.do(func() (int, error) { return st.fill(content, own) }, func() error { return fsync(st.fd) })
+	if err == nil && syncErr != nil {
+		err = s.fail("sync", syncErr)
 	}
-	return st.fill(content, own)
+	return err
 }
 
-// fill gives the temporary file its content, then its owner, then its mode: the
-// other way round, the former owner could read a group's content for a moment.
-func (st *staged) fill(content []byte, own ids) error {
+// fill makes the temporary file and gives it its content, then its owner, then its
+// mode: the other way round, the former owner could read a group's content for a
+// moment.
+func (st *staged) fill(content []byte, own ids) (fd int, err error) {
 	s := st.sink
+	if st.fd, st.name, err = st.dir.createTemp(); err != nil {
+		return -1, s.fail("create a temporary file beside", st.dir.moved(err))
+	}
 	if err := writeAll(st.fd, content); err != nil {
-		return s.fail("write", err)
+		return -1, s.fail("write", err)
 	}
 	if own.wanted() {
 		if err := unix.Fchown(st.fd, own.uid, own.gid); err != nil {
-			return s.fail("set the owner of", err)
+			return -1, s.fail("set the owner of", err)
 		}
 	}
 	if s.mode != tempMode { // the umask has no say in a chmod
 		if err := unix.Fchmod(st.fd, uint32(s.mode)); err != nil {
-			return s.fail("set the mode of", err)
+			return -1, s.fail("set the mode of", err)
 		}
 	}
-	// After a failed fsync the kernel may have dropped the pages and report
-	// success the next time, so a file that failed is never synced again.
-	if err := st.dir.disk.sync(st.fd, st.called()); err != nil {
-		return s.fail("sync", err)
-	}
-	return nil
+	return st.fd, nil
 }
 
 // publish renames the temporary file over the target and returns when the
@@ -141,11 +107,12 @@ func (st *staged) publish(ctx context.Context) (bool, error) {
 		s.mu.Unlock()
 		return false, nil
 	}
-	if err := st.replace(); err != nil {
+	err, syncErr := st.dir.disk.do(func() (int, error) { return st.dir.fd, st.replace() }, st.dir.sync)
+	switch {
+	case err != nil:
 		return false, err
-	}
-	if err := st.dir.sync(st.called() != nil); err != nil {
-		return true, s.fail("sync the directory of", err)
+	case syncErr != nil:
+		return true, s.fail("sync the directory of", syncErr)
 	}
 	return true, nil
 }
@@ -157,7 +124,8 @@ func (st *staged) replace() error {
 	if !st.dir.current() {
 		return s.fail("replace", st.dir.moved(errMoved))
 	}
-	if err := st.dir.rename(st.name, filepath.Base(s.path)); err != nil {
+	var err error
+	if st.kept, err = st.dir.rename(st.name, filepath.Base(s.path)); err != nil {
 		return s.fail("replace", st.dir.moved(err))
 	}
 	st.name = ""
@@ -178,7 +146,6 @@ func (st *staged) discard() {
 	if st.dir == nil {
 		return
 	}
-	st.withdraw()
 	if st.name != "" {
 		_ = unlinkAt(st.dir.fd, st.name) // what stays is swept by the next process
 		st.name = ""
@@ -186,6 +153,7 @@ func (st *staged) discard() {
 	if st.fd >= 0 {
 		_ = unix.Close(st.fd) // it was synced, so there is nothing left to fail
 	}
+	st.dir.disk.freer.free(st.kept)
 	st.dir.release()
 	st.dir = nil
 }
