@@ -13,7 +13,7 @@ const (
 	places   = 1000
 	inFlight = 32        // writes at a time, of tokend and of the bare client
 	lifetime = time.Hour // of the tokens: none is refreshed unless it is asked for
-	rounds   = 3         // of which the median counts, taken in turns
+	rounds   = 5         // of which the median counts, taken in turns
 	content  = 64        // bytes of an access token
 )
 
@@ -48,7 +48,7 @@ func measure(b *testing.B, d destination) {
 			ours = append(ours, t.cold.Seconds())
 			b.Logf("%s: %s", d.name, t.stop(b))
 		}
-		report(b, d.name+" cold start", "cold", median(bare), median(ours), "from nothing until all places are filled")
+		report(b, d.name+" cold start", "cold", bare, ours, "from nothing until all places are filled")
 
 		bare, ours = nil, nil
 		bareRoom, r := d.fresh(b), d.fresh(b)
@@ -63,7 +63,7 @@ func measure(b *testing.B, d destination) {
 			bare = append(bare, fillBarely(b, bareRoom, 2+n).Seconds())
 			ours = append(ours, t.tick(b).Seconds())
 		}
-		report(b, d.name+" steady rate", "steady", median(bare), median(ours), "all places written anew, due at one instant")
+		report(b, d.name+" steady rate", "steady", bare, ours, "all places written anew, due at one instant")
 		all, writes := r.requests(b)
 		all, writes = all-allBefore, writes-writesBefore
 		t.stop(b)
@@ -76,9 +76,15 @@ func measure(b *testing.B, d destination) {
 	b.ReportMetric(0, "ns/op")
 }
 
-func report(b *testing.B, what, metric string, bare, ours float64, note string) {
-	b.Logf("%-30s bare client %.2f s, tokend %.2f s = %.2fx (%s; median of three)", what, bare, ours, ours/bare, note)
-	b.ReportMetric(ours/bare, metric+"-ratio")
+func report(b *testing.B, what, metric string, bare, ours []float64, note string) {
+	ratio := median(ours) / median(bare)
+	b.Logf("%-30s bare client %s, tokend %s = %.2fx (%s)", what, seconds(bare), seconds(ours), ratio, note)
+	b.ReportMetric(ratio, metric+"-ratio")
+}
+
+// seconds is the median of all rounds, with the least and the most.
+func seconds(of []float64) string {
+	return fmt.Sprintf("%.2f s (%.2f–%.2f)", median(of), slices.Min(of), slices.Max(of))
 }
 
 // rest lets the server finish what it does for the run before.
