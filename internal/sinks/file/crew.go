@@ -1,6 +1,7 @@
 package file
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -37,6 +38,17 @@ type step struct {
 	syncErr error
 }
 
+// run takes the step. A panic is the failure of this step, not the end of those who
+// share the goroutine.
+func (s *step) run() {
+	defer func() {
+		if p := recover(); p != nil {
+			s.err = fmt.Errorf("a defect in tokend: %T", p)
+		}
+	}()
+	s.fd, s.err = s.take()
+}
+
 // do takes a step. Unless it is synced then, that is left to the caller.
 func (c *crew) do(s *step, flush func(fd int) error) {
 	c.mu.Lock()
@@ -60,7 +72,7 @@ func (c *crew) run(flush func(fd int) error) {
 		b := c.join(len(batches) > 0)
 		if b != nil {
 			for _, s := range b.steps {
-				s.fd, s.err = s.take()
+				s.run()
 			}
 			taken, batches = append(taken, b.steps...), append(batches, b)
 			if len(taken) < mostShared {
@@ -71,7 +83,7 @@ func (c *crew) run(flush func(fd int) error) {
 		if len(batches) == 0 {
 			return
 		}
-		synchronize(taken, flush)
+		makeDurable(taken, flush)
 		for _, b := range batches {
 			close(b.done)
 		}
@@ -92,9 +104,9 @@ func (c *crew) join(unfinished bool) *batch {
 	return b
 }
 
-// synchronize makes durable what steps have changed: what is one thing with fsync,
+// makeDurable makes durable what steps have changed: what is one thing with fsync,
 // several with one flush of the file system.
-func synchronize(steps []*step, flush func(fd int) error) {
+func makeDurable(steps []*step, flush func(fd int) error) {
 	var fds []int
 	for _, s := range steps {
 		if s.err == nil && !slices.Contains(fds, s.fd) {

@@ -73,12 +73,16 @@ func TestStepsShareAFlush(t *testing.T) {
 	}
 	full := errors.New("no room")
 	steps[3].take = func() (int, error) { return -1, full }
+	steps[4].take = func() (int, error) { panic("a defect") }
 	taken := together(t, steps, func() error { return nil })
 	if len(taken) != 1 || taken[0] != len(steps) {
 		t.Errorf("flushes came after %v steps, want one after all %d", taken, len(steps))
 	}
+	if err := steps[3].err; !errors.Is(err, full) {
+		t.Errorf("the step that found no room got %v", err)
+	}
 	for i, s := range steps {
-		if failed := i == 3; failed != errors.Is(s.err, full) || s.synced == failed || s.syncErr != nil {
+		if failed := i >= 3; failed != (s.err != nil) || s.synced == failed || s.syncErr != nil {
 			t.Errorf("step %d: error %v, synced %t with error %v", i, s.err, s.synced, s.syncErr)
 		}
 	}

@@ -19,10 +19,12 @@
 //
 // Thousands of files often share one directory and are due at once, so what
 // costs is shared. The handle of a directory stays open while it is in use, and
-// the sync of a directory is a group commit: whoever has renamed waits for a sync
-// that started afterwards, and all who wait share it. google/renameio does
-// neither, knows no os.Root, and sets the mode before the owner, which is why it
-// is not used here.
+// the steps of writes that are due together are taken by one goroutine for each
+// local disk, with one sync for all that they have changed. Elsewhere each file is
+// synced by itself, and the sync of a directory is a group commit: whoever has
+// renamed waits for a sync that started afterwards, and all who wait share it.
+// google/renameio does nothing of this, knows no os.Root, and sets the mode before
+// the owner, which is why it is not used here.
 //
 // A [Monitor] tells when somebody else changed a file. It also holds what the
 // file sinks of a process share, so a process makes one and gives it to all.
