@@ -1,10 +1,8 @@
 package remotebench
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 )
@@ -17,18 +15,18 @@ const (
 	content  = 64        // bytes of an access token
 )
 
-// destination is a kind of place, with the means to write it barely and to count.
+// destination is a kind of place. It makes room for a run.
 type destination struct {
-	name string
-	// fresh makes room for a run: what tokend's config says of it, and how the
-	// bare client writes place i for the nth time.
+	name  string
 	fresh func(b *testing.B) room
 }
 
+// room is where one run writes, by tokend or by the bare client.
 type room struct {
-	blocks string // of tokend's config, outside of tokens
-	sink   string // within a token; token.key is the place's name
-	write  func(ctx context.Context, i, n int) error
+	bare   []string // flags of the bare client
+	env    []string // and what it finds in its environment
+	blocks string   // of tokend's config, outside of tokens
+	sink   string   // within a token; token.key is the place's name
 	// requests counts all requests so far, and those of them that write.
 	requests func(b *testing.B) (all, writes int)
 }
@@ -37,36 +35,39 @@ func BenchmarkSecrets(b *testing.B) { measure(b, secrets(b)) }
 func BenchmarkVaultKV(b *testing.B) { measure(b, vaultKV(b)) }
 
 func measure(b *testing.B, d destination) {
+	binary, bareBinary := build(b, "./cmd/tokend"), build(b, "./test/remotebench/bare")
 	for b.Loop() {
 		var bare, ours []float64
 		for range rounds {
-			r := d.fresh(b)
 			rest()
-			bare = append(bare, fillBarely(b, r, 1).Seconds())
-			r = d.fresh(b)
-			t := start(b, r, "")
+			c := startBare(b, bareBinary, d.fresh(b))
+			bare = append(bare, c.cold.Seconds())
+			c.stop(b)
+			rest()
+			t := start(b, binary, d.fresh(b), "")
 			ours = append(ours, t.cold.Seconds())
 			b.Logf("%s: %s", d.name, t.stop(b))
 		}
 		report(b, d.name+" cold start", "cold", bare, ours, "from nothing until all places are filled")
 
 		bare, ours = nil, nil
-		bareRoom, r := d.fresh(b), d.fresh(b)
-		fillBarely(b, bareRoom, 1)
-		t := start(b, r, `cron = ["* * * * *"]`)
+		r := d.fresh(b)
+		c := startBare(b, bareBinary, d.fresh(b))
+		t := start(b, binary, r, `cron = ["* * * * *"]`)
 		t.tick(b) // the cold start may have met one
 		allBefore, writesBefore := r.requests(b)
-		for n := range rounds {
+		for range rounds {
 			// Both come half a minute after the other: a server that was busy a moment
 			// ago is another one than a server that was idle.
 			time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute / 2)))
-			bare = append(bare, fillBarely(b, bareRoom, 2+n).Seconds())
+			bare = append(bare, c.fill(b).Seconds())
 			ours = append(ours, t.tick(b).Seconds())
 		}
 		report(b, d.name+" steady rate", "steady", bare, ours, "all places written anew, due at one instant")
 		all, writes := r.requests(b)
 		all, writes = all-allBefore, writes-writesBefore
 		t.stop(b)
+		c.stop(b)
 		b.Logf("%s: %d requests, of them %d writes, for %d refreshes", d.name, all, writes, rounds*places)
 		b.ReportMetric(float64(all)/(rounds*places), "requests/refresh")
 		if all != rounds*places || writes != all {
@@ -90,31 +91,7 @@ func seconds(of []float64) string {
 // rest lets the server finish what it does for the run before.
 func rest() { time.Sleep(3 * time.Second) }
 
-// fillBarely writes every place for the nth time.
-func fillBarely(b *testing.B, r room, n int) time.Duration {
-	began := time.Now()
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range inFlight {
-		workers.Go(func() {
-			for i := range next {
-				if err := r.write(b.Context(), i, n); err != nil {
-					b.Error(err)
-				}
-			}
-		})
-	}
-	for i := range places {
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-	return time.Since(began)
-}
-
 func median(of []float64) float64 {
 	sorted := slices.Sorted(slices.Values(of))
 	return sorted[len(sorted)/2]
 }
-
-func placeName(i int) string { return fmt.Sprintf("place-%04d", i) }

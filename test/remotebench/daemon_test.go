@@ -37,17 +37,11 @@ type span struct {
 	first, last time.Time
 }
 
-// start builds and starts tokend, and returns when every place holds a token.
-// schedule is its provider's, beside what all have.
-func start(b *testing.B, r room, schedule string) *daemon {
+// start starts tokend, and returns when every place holds a token. schedule is its
+// provider's, beside what all have.
+func start(b *testing.B, binary string, r room, schedule string) *daemon {
 	b.Helper()
 	dir := b.TempDir()
-	binary := filepath.Join(dir, "tokend")
-	build := exec.CommandContext(b.Context(), "go", "build", "-o", binary, "./cmd/tokend")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("building tokend: %v\n%s", err, out)
-	}
 	config := filepath.Join(dir, "tokend.hcl")
 	socket := filepath.Join(dir, "control.sock")
 	text := strings.NewReplacer("STATE", filepath.Join(dir, "state"), "SOCKET", socket, "ENDPOINT", tokenServer(b), "BLOCKS", r.blocks,
@@ -102,7 +96,6 @@ dynamic "token" {
 	d.cmd = exec.Command(binary, "run", "--config", config)
 	d.cmd.Stderr = log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	rest()
 	d.began = time.Now()
 	if err := d.cmd.Start(); err != nil {
 		b.Fatal(err)
