@@ -72,6 +72,7 @@ func serve(ctx context.Context, paths []string, log io.Writer) error {
 	grow(growth)
 	running, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
+	group.Go(func() { new(processors).run(running) })
 	group.Go(func() {
 		for {
 			select {

@@ -64,6 +64,9 @@ func harden(config *rest.Config, o Options) error {
 	}
 	config.WarningHandler, config.WarningHandlerWithContext = rest.NoWarnings{}, nil
 	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
+	// An API server compresses each event of a watch, which costs both sides more
+	// than a kilobyte on the way.
+	config.DisableCompression = true
 	config.Timeout = 0 // it would end watches too; every call has a context
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return frank{next} })
 	return nil

@@ -9,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -40,22 +41,24 @@ func main() {
 	flag.IntVar(&f.places, "places", 1000, "how many places there are")
 	flag.IntVar(&f.inFlight, "in-flight", 32, "how many writes there are at a time")
 	flag.Parse()
-	if err := run(context.Background(), f); err != nil {
+	if err := run(context.Background(), f, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bare:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, f flags) error {
+func run(ctx context.Context, f flags, in io.Reader, out io.Writer) error {
 	to, err := f.client()
 	if err != nil {
 		return err
 	}
-	for n, lines := 1, bufio.NewScanner(os.Stdin); n == 1 || lines.Scan(); n++ {
+	for n, lines := 1, bufio.NewScanner(in); n == 1 || lines.Scan(); n++ {
 		if err := f.fill(ctx, to, n); err != nil {
 			return err
 		}
-		fmt.Println("filled")
+		if _, err := fmt.Fprintln(out, "filled"); err != nil {
+			return err
+		}
 	}
 	return nil
 }
